@@ -1,0 +1,244 @@
+//! What happened, written into the record: each function is one transition of the work.
+
+use crate::backoff;
+use crate::certificate::CertificateFacts;
+use crate::clock::Jitter;
+use crate::failure::{Cause, Failure, bounded_detail};
+use crate::issuer::{IssueError, Refusal};
+use crate::record::{DomainRecord, Lease, Work};
+use crate::secret::SealedKey;
+use crate::timestamp::{Span, Timestamp};
+
+/// Why a transition does not apply to a record: a fault of this program.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a domain whose work stands at {at} cannot become {to}")]
+pub struct IllegalTransition {
+    /// Where the work stood.
+    pub at: &'static str,
+    /// Where it should have gone.
+    pub to: &'static str,
+}
+
+/// A handshake or a request asks for a certificate. `None`: nothing to start, because there is
+/// one, it is being worked on, or the schedule has the word: demand never restarts its clock.
+#[must_use]
+pub fn demand(record: &DomainRecord, now: Timestamp) -> Option<DomainRecord> {
+    let waits = matches!(record.work, Work::Idle)
+        && record.certificate.is_none()
+        && record.failure.is_none();
+    waits.then(|| want(record, now))
+}
+
+/// The sweep found the record due: a renewal, or a retry after a failure.
+#[must_use]
+pub fn due(record: &DomainRecord, now: Timestamp) -> Option<DomainRecord> {
+    let due = matches!(record.work, Work::Idle) && record.wake_at().is_some_and(|at| at <= now);
+    due.then(|| want(record, now))
+}
+
+/// An operator asks for a new certificate now. `None`: someone is at work on it already. An order
+/// that waits for the schedule is gone on with at once.
+#[must_use]
+pub fn force(record: &DomainRecord, now: Timestamp) -> Option<DomainRecord> {
+    if matches!(record.work, Work::Idle | Work::Parked) {
+        return Some(want(record, now));
+    }
+    let waiting = record.failure.as_ref().filter(|_| record.resting_until() > Some(now))?;
+    let failure = Failure { next_attempt_at: Some(now), ..waiting.clone() };
+    Some(DomainRecord { failure: Some(failure), ..record.clone() })
+}
+
+fn want(record: &DomainRecord, now: Timestamp) -> DomainRecord {
+    DomainRecord { work: Work::Wanted { since: now }, ..record.clone() }
+}
+
+/// This process works on the record from now on, or still does.
+#[must_use]
+pub fn leased(record: DomainRecord, holder: &str, id: u64, duration: Span) -> DomainRecord {
+    let same = record.lease.as_ref().is_some_and(|lease| lease.holder == holder);
+    let fence = if same { record.fence } else { record.fence.saturating_add(1) };
+    let lease = Some(Lease { holder: holder.to_owned(), id, duration });
+    DomainRecord { lease, fence, ..record }
+}
+
+/// The platform agreed, and an issuer was chosen.
+///
+/// # Errors
+/// When no certificate is wanted.
+pub fn permitted(record: DomainRecord, issuer: &str) -> Result<DomainRecord, IllegalTransition> {
+    let Work::Wanted { .. } = record.work else { return Err(illegal(&record.work, "ordering")) };
+    Ok(DomainRecord { work: Work::Ordering { issuer: issuer.to_owned() }, ..record })
+}
+
+/// The CA has the order.
+///
+/// # Errors
+/// When no order was to be placed.
+pub fn ordered(record: DomainRecord, order_url: String) -> Result<DomainRecord, IllegalTransition> {
+    let Work::Ordering { issuer } = record.work else {
+        return Err(illegal(&record.work, "ordered"));
+    };
+    Ok(DomainRecord { work: Work::Ordered { issuer, order_url }, ..record })
+}
+
+/// The challenge's answer goes into the store with this very record.
+///
+/// # Errors
+/// When there is no order whose challenge it could be.
+pub fn challenged(record: DomainRecord, token: String) -> Result<DomainRecord, IllegalTransition> {
+    let (Work::Ordered { issuer, order_url } | Work::Challenged { issuer, order_url, .. }) =
+        record.work
+    else {
+        return Err(illegal(&record.work, "challenged"));
+    };
+    Ok(DomainRecord { work: Work::Challenged { issuer, order_url, token }, ..record })
+}
+
+/// The private key goes into the store with this very record.
+///
+/// # Errors
+/// When there is no order it could be for.
+pub fn keyed(record: DomainRecord, key: SealedKey) -> Result<DomainRecord, IllegalTransition> {
+    let token = record.work.token().map(str::to_owned);
+    let (Work::Ordered { issuer, order_url } | Work::Challenged { issuer, order_url, .. }) =
+        record.work
+    else {
+        return Err(illegal(&record.work, "keyed"));
+    };
+    Ok(DomainRecord { work: Work::Keyed { issuer, order_url, token, key }, ..record })
+}
+
+/// The certificate goes into the store with this very record. Ends the count of failures.
+///
+/// # Errors
+/// When no key was stored for it.
+pub fn issued(
+    record: DomainRecord,
+    facts: CertificateFacts,
+) -> Result<DomainRecord, IllegalTransition> {
+    let Work::Keyed { .. } = record.work else { return Err(illegal(&record.work, "issued")) };
+    Ok(DomainRecord {
+        work: Work::Idle,
+        certificate: Some(facts),
+        failure: None,
+        lease: None,
+        ..record
+    })
+}
+
+/// The attempt failed and the order, if any, is over: wait for the schedule.
+#[must_use]
+pub fn gave_up(
+    record: DomainRecord,
+    refusal: &Refusal,
+    now: Timestamp,
+    jitter: &dyn Jitter,
+) -> DomainRecord {
+    let refused = !matches!(
+        refusal.cause,
+        Cause::OrderLost | Cause::CaUnavailable | Cause::CaRateLimited | Cause::PlatformUnavailable
+    );
+    let failure = failed(&record, refusal, refused, None, now, jitter);
+    DomainRecord { work: Work::Idle, failure: Some(failure), lease: None, ..record }
+}
+
+/// The attempt cannot go on now: the order, if any, is kept and gone on with by the schedule.
+#[must_use]
+pub fn deferred(
+    record: DomainRecord,
+    cause: Cause,
+    detail: &str,
+    not_before: Option<Timestamp>,
+    now: Timestamp,
+    jitter: &dyn Jitter,
+) -> DomainRecord {
+    let refusal = Refusal { cause, detail: bounded_detail(detail) };
+    let failure = failed(&record, &refusal, false, not_before, now, jitter);
+    // Nothing at the CA yet: the next attempt starts over from the platform's permission.
+    let wanted = matches!(record.work, Work::Wanted { .. });
+    let work = if wanted { Work::Idle } else { record.work.clone() };
+    DomainRecord { work, failure: Some(failure), lease: None, ..record }
+}
+
+/// Stopped until someone registers the domain again.
+#[must_use]
+pub fn parked(record: DomainRecord, cause: Cause, detail: &str) -> DomainRecord {
+    let attempts = attempts_after(&record);
+    let detail = bounded_detail(detail);
+    let failure = Failure { cause, detail, attempts, next_attempt_at: None, refused: true };
+    DomainRecord { work: Work::Parked, failure: Some(failure), lease: None, ..record }
+}
+
+/// What a CA's error, after the tries a run has, makes of the record.
+#[must_use]
+pub fn errored(
+    record: DomainRecord,
+    error: &IssueError,
+    now: Timestamp,
+    jitter: &dyn Jitter,
+) -> DomainRecord {
+    match error {
+        IssueError::Retry { after, detail } => {
+            let not_before = after.map(|after| now + after);
+            deferred(record, Cause::CaUnavailable, detail, not_before, now, jitter)
+        }
+        IssueError::RateLimited { until, detail, .. } => {
+            deferred(record, Cause::CaRateLimited, detail, Some(*until), now, jitter)
+        }
+        IssueError::UnknownOutcome { detail } => {
+            deferred(record, Cause::CaUnavailable, detail, None, now, jitter)
+        }
+        IssueError::Misconfigured { detail } => {
+            deferred(record, Cause::CaAccount, detail, None, now, jitter)
+        }
+        IssueError::Paused { detail } => parked(record, Cause::CaPaused, detail),
+        IssueError::Refused(refusal) => gave_up(record, refusal, now, jitter),
+        IssueError::OrderGone { detail } => {
+            let refusal = Refusal { cause: Cause::OrderLost, detail: bounded_detail(detail) };
+            gave_up(record, &refusal, now, jitter)
+        }
+        IssueError::Protocol { detail } => {
+            let refusal = Refusal { cause: Cause::CaProtocol, detail: bounded_detail(detail) };
+            gave_up(record, &refusal, now, jitter)
+        }
+    }
+}
+
+fn failed(
+    record: &DomainRecord,
+    refusal: &Refusal,
+    refused: bool,
+    not_before: Option<Timestamp>,
+    now: Timestamp,
+    jitter: &dyn Jitter,
+) -> Failure {
+    let attempts = attempts_after(record);
+    Failure {
+        cause: refusal.cause,
+        detail: bounded_detail(&refusal.detail),
+        attempts,
+        next_attempt_at: Some(backoff::next_attempt(attempts, now, not_before, jitter)),
+        refused,
+    }
+}
+
+fn attempts_after(record: &DomainRecord) -> u32 {
+    record.failure.as_ref().map_or(0, |failure| failure.attempts).saturating_add(1)
+}
+
+fn illegal(work: &Work, to: &'static str) -> IllegalTransition {
+    let at = match work {
+        Work::Idle => "idle",
+        Work::Wanted { .. } => "wanted",
+        Work::Ordering { .. } => "ordering",
+        Work::Ordered { .. } => "ordered",
+        Work::Challenged { .. } => "challenged",
+        Work::Keyed { .. } => "keyed",
+        Work::Parked => "parked",
+    };
+    IllegalTransition { at, to }
+}
+
+#[cfg(test)]
+#[path = "apply_tests.rs"]
+mod tests;

@@ -1,0 +1,180 @@
+//! What to do next about a domain: pure and total.
+
+use crate::failure::Cause;
+use crate::issuer::{OrderChallenge, OrderStatus, OrderView, Refusal};
+use crate::record::{DomainRecord, Work};
+use crate::secret::SealedKey;
+use crate::timestamp::{Span, Timestamp};
+
+/// What one run has seen of the CA so far. Lost with the run; everything in it can be seen again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sight {
+    /// The order as it was last seen.
+    pub order: Option<OrderView>,
+    /// The CA was told in this run that the challenge can be fetched.
+    pub answered: bool,
+    /// The signing request was sent in this run.
+    pub finalized: bool,
+    /// How often the order was looked at since it last moved.
+    pub looks: u32,
+}
+
+/// One step: one effect, then one conditional write (or a look that needs none).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing to do before this moment; `None`: before something happens.
+    Rest(Option<Timestamp>),
+    /// Take the record over from a holder that is silent, or that is gone.
+    Claim,
+    /// Ask the platform.
+    Confirm,
+    /// Place an order.
+    PlaceOrder {
+        /// With whom.
+        issuer: String,
+    },
+    /// Look at the order after this wait.
+    Observe {
+        /// With whom it is placed.
+        issuer: String,
+        /// Where.
+        order_url: String,
+        /// How long to leave the CA alone first.
+        wait: Span,
+    },
+    /// Put the challenge's answer into the store.
+    Publish(OrderChallenge),
+    /// Tell the CA that the challenge can be fetched.
+    Answer {
+        /// With whom the order is placed.
+        issuer: String,
+        /// Where.
+        order_url: String,
+    },
+    /// Make a private key and put it into the store.
+    StoreKey,
+    /// Send the signing request for the stored key.
+    Finalize {
+        /// With whom the order is placed.
+        issuer: String,
+        /// Where.
+        order_url: String,
+        /// The key.
+        key: SealedKey,
+    },
+    /// Fetch the chain, verify it, store it.
+    Download {
+        /// With whom the order is placed.
+        issuer: String,
+        /// Where.
+        order_url: String,
+        /// The key.
+        key: SealedKey,
+    },
+    /// The order came to nothing.
+    GiveUp(Refusal),
+}
+
+/// First wait between two looks at an order when the CA does not say; grows by half each time.
+const FIRST_WAIT: Span = Span::from_millis(150);
+/// Longest wait between two looks at an order.
+const WAIT_MAX: Span = Span::from_secs(15);
+
+/// Decides the next step. `holder` is the process that asks: work in flight is only gone on with
+/// under its own lease.
+#[must_use]
+pub fn decide(record: &DomainRecord, sight: &Sight, holder: &str, now: Timestamp) -> Step {
+    let mine = record.lease.as_ref().is_some_and(|lease| lease.holder == holder);
+    if record.work.in_flight() && !mine {
+        return match record.resting_until() {
+            Some(until) if until > now => Step::Rest(Some(until)),
+            Some(_) | None => Step::Claim,
+        };
+    }
+    match &record.work {
+        Work::Idle | Work::Parked => Step::Rest(record.wake_at()),
+        Work::Wanted { .. } => Step::Confirm,
+        Work::Ordering { issuer } => Step::PlaceOrder { issuer: issuer.clone() },
+        Work::Ordered { issuer, order_url } => ordered(Order { issuer, order_url, sight }, None),
+        Work::Challenged { issuer, order_url, token } => {
+            ordered(Order { issuer, order_url, sight }, Some(token))
+        }
+        Work::Keyed { issuer, order_url, key, .. } => {
+            keyed(&Order { issuer, order_url, sight }, key)
+        }
+    }
+}
+
+struct Order<'a> {
+    issuer: &'a str,
+    order_url: &'a str,
+    sight: &'a Sight,
+}
+
+impl Order<'_> {
+    fn observe(&self) -> Step {
+        let wait = match &self.sight.order {
+            None => Span::ZERO,
+            Some(view) => view.retry_after.unwrap_or_else(|| grown(self.sight.looks)).min(WAIT_MAX),
+        };
+        Step::Observe { issuer: self.issuer.to_owned(), order_url: self.order_url.to_owned(), wait }
+    }
+}
+
+fn grown(looks: u32) -> Span {
+    (0..looks.min(16)).fold(FIRST_WAIT, |wait, _| wait.scale(3, 2)).min(WAIT_MAX)
+}
+
+fn ordered(order: Order<'_>, published: Option<&String>) -> Step {
+    let Some(view) = &order.sight.order else { return order.observe() };
+    match view.status {
+        OrderStatus::Pending => match &view.challenge {
+            Some(challenge) if published.map(String::as_str) != Some(challenge.token.as_str()) => {
+                Step::Publish(challenge.clone())
+            }
+            Some(challenge) if !challenge.processing && !order.sight.answered => Step::Answer {
+                issuer: order.issuer.to_owned(),
+                order_url: order.order_url.to_owned(),
+            },
+            Some(_) | None => order.observe(),
+        },
+        OrderStatus::Ready => Step::StoreKey,
+        OrderStatus::Processing | OrderStatus::Valid => {
+            Step::GiveUp(lost("the order was finalized with a key that is not ours"))
+        }
+        OrderStatus::Invalid => Step::GiveUp(invalid(view)),
+    }
+}
+
+fn keyed(order: &Order<'_>, key: &SealedKey) -> Step {
+    let Some(view) = &order.sight.order else { return order.observe() };
+    match view.status {
+        OrderStatus::Ready if !order.sight.finalized => Step::Finalize {
+            issuer: order.issuer.to_owned(),
+            order_url: order.order_url.to_owned(),
+            key: key.clone(),
+        },
+        OrderStatus::Ready | OrderStatus::Processing => order.observe(),
+        OrderStatus::Valid => Step::Download {
+            issuer: order.issuer.to_owned(),
+            order_url: order.order_url.to_owned(),
+            key: key.clone(),
+        },
+        OrderStatus::Pending => Step::GiveUp(lost("the order's authorization expired")),
+        OrderStatus::Invalid => Step::GiveUp(invalid(view)),
+    }
+}
+
+fn invalid(view: &OrderView) -> Refusal {
+    view.failure
+        .clone()
+        .unwrap_or_else(|| lost("the order became invalid and the CA does not say why"))
+}
+
+fn lost(detail: &str) -> Refusal {
+    Refusal { cause: Cause::OrderLost, detail: detail.to_owned() }
+}
+
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;

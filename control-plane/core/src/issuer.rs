@@ -1,0 +1,182 @@
+//! What the workflow asks of a certificate authority.
+
+use async_trait::async_trait;
+use sealwax_protocol::{ChallengeToken, DomainName};
+
+use crate::certificate::Chain;
+use crate::failure::Cause;
+use crate::timestamp::{Span, Timestamp};
+
+/// An order's status (RFC 8555 section 7.1.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrderStatus {
+    /// Authorizations are missing.
+    Pending,
+    /// May be finalized.
+    Ready,
+    /// Being issued.
+    Processing,
+    /// The certificate can be downloaded.
+    Valid,
+    /// Failed for good.
+    Invalid,
+}
+
+/// An order as the CA shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderView {
+    /// Where it is observed.
+    pub url: String,
+    /// Its status.
+    pub status: OrderStatus,
+    /// The http-01 challenge that is still to be answered, while the order is pending.
+    pub challenge: Option<OrderChallenge>,
+    /// Why it is invalid.
+    pub failure: Option<Refusal>,
+    /// How long the CA wants to be left alone before it is asked again.
+    pub retry_after: Option<Span>,
+}
+
+/// The http-01 challenge of an order with one identifier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderChallenge {
+    /// What the CA will ask for.
+    pub token: ChallengeToken,
+    /// What it must be answered (RFC 8555 section 8.1).
+    pub key_authorization: String,
+    /// The CA was told to go ahead (challenge status `processing`).
+    pub processing: bool,
+}
+
+/// Why a CA will not issue, classified from its problem document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The cause.
+    pub cause: Cause,
+    /// The CA's words, bounded.
+    pub detail: String,
+}
+
+/// What to ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderRequest {
+    /// The one identifier.
+    pub domain: DomainName,
+    /// The ACME profile.
+    pub profile: Option<String>,
+    /// The certificate this one replaces (RFC 9773 section 5): its ARI identifier.
+    pub replaces: Option<String>,
+}
+
+/// When a CA suggests to renew (RFC 9773).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RenewalInfo {
+    /// Start of the window.
+    pub start: Timestamp,
+    /// End of the window.
+    pub end: Timestamp,
+    /// When to ask again.
+    pub retry_after: Span,
+    /// A page that says why, if the window was moved for a reason.
+    pub explanation_url: Option<String>,
+}
+
+/// A certificate authority. Every call is bounded in time; none retries by itself but for a
+/// refused replay nonce (RFC 8555 section 6.5).
+#[async_trait]
+pub trait Issuer: Send + Sync + 'static {
+    /// The name it has in the configuration.
+    fn name(&self) -> &str;
+
+    /// Places a new order (RFC 8555 section 7.4). Does not look at its authorizations: the
+    /// caller stores the URL first.
+    async fn place_order(&self, request: &OrderRequest) -> Result<String, IssueError>;
+
+    /// Looks at an order, and at its authorization while it is pending.
+    async fn observe(&self, order_url: &str) -> Result<OrderView, IssueError>;
+
+    /// Tells the CA that the order's challenge can be fetched (RFC 8555 section 7.5.1).
+    async fn answer(&self, order_url: &str) -> Result<(), IssueError>;
+
+    /// Sends the certificate signing request, DER (RFC 8555 section 7.4).
+    async fn finalize(&self, order_url: &str, csr_der: &[u8]) -> Result<(), IssueError>;
+
+    /// Fetches the chain of a valid order.
+    async fn download(&self, order_url: &str) -> Result<Chain, IssueError>;
+
+    /// When to renew the certificate with this ARI identifier; `None` if the CA has no ARI.
+    async fn renewal_info(&self, ari_id: &str) -> Result<Option<RenewalInfo>, IssueError>;
+
+    /// Revokes a certificate (leaf, DER) this account issued (RFC 8555 section 7.6).
+    async fn revoke(&self, leaf_der: &[u8]) -> Result<(), IssueError>;
+}
+
+/// What a rate limit covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitScope {
+    /// This name only.
+    Name,
+    /// The registered domain above it.
+    RegisteredDomain,
+    /// The ACME account.
+    Account,
+    /// The CA as seen from this address.
+    Ca,
+}
+
+/// Why a CA did not do what it was asked; each variant says what to do next.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum IssueError {
+    /// Try again, not before `after`.
+    #[error("the CA could not do it now: {detail}")]
+    Retry {
+        /// What the CA asked for in Retry-After.
+        after: Option<Span>,
+        /// What was seen.
+        detail: String,
+    },
+    /// Wait until `until`.
+    #[error("a limit of the CA is used up until {until}: {detail}")]
+    RateLimited {
+        /// When it is worth trying again.
+        until: Timestamp,
+        /// What the limit covers.
+        scope: LimitScope,
+        /// The CA's words.
+        detail: String,
+    },
+    /// The CA paused this name; someone must unpause it.
+    #[error("the CA paused the name: {detail}")]
+    Paused {
+        /// The CA's words, with its link.
+        detail: String,
+    },
+    /// Someone must act on this domain.
+    #[error("the CA refused: {}", .0.detail)]
+    Refused(Refusal),
+    /// Nothing can be issued by this CA until its configuration changes.
+    #[error("the CA refuses this account: {detail}")]
+    Misconfigured {
+        /// What is wrong.
+        detail: String,
+    },
+    /// The request may have been done: look before acting again.
+    #[error("no answer from the CA, so it may have been done: {detail}")]
+    UnknownOutcome {
+        /// What was seen.
+        detail: String,
+    },
+    /// The order is not there any more.
+    #[error("the order is gone: {detail}")]
+    OrderGone {
+        /// The CA's words.
+        detail: String,
+    },
+    /// The CA, or this program, broke the protocol.
+    #[error("the CA answered what the protocol does not allow: {detail}")]
+    Protocol {
+        /// What was seen.
+        detail: String,
+    },
+}

@@ -1,0 +1,33 @@
+//! The pure part: records, decisions, schedules, and the traits the rest is written against.
+//!
+//! ```text
+//!  edge or SDS asks        pure decision            one effect           conditional store    push
+//!  ---------------> decide(record, sight, now) --> Issuer | Permission --> Store::write ------> SDS
+//!                          ^                                                   |
+//!                          '------------- apply(record, outcome, now) <--------'
+//! ```
+//!
+//! Nothing in this crate reads a clock, opens a socket or touches a disk. First issue, renewal,
+//! restart and take-over are one path: load the record, decide, do one effect, store, again.
+
+pub mod apply;
+pub mod backoff;
+pub mod certificate;
+pub mod clock;
+pub mod decide;
+pub mod failure;
+pub mod issuer;
+pub mod permission;
+pub mod record;
+pub mod schedule;
+pub mod secret;
+pub mod store;
+pub mod timestamp;
+
+pub use certificate::{CertificateFacts, CertificateSource, Chain};
+pub use clock::{Clock, Jitter};
+pub use decide::{Sight, Step, decide};
+pub use failure::{Cause, Failure, Who};
+pub use record::{DomainRecord, DomainState, Lease, Registration, Work};
+pub use secret::{PrivateKey, SealedKey};
+pub use timestamp::{Span, Timestamp};

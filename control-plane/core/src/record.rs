@@ -1,0 +1,307 @@
+//! Everything the system knows about one domain: the unit of work and of storage.
+
+use sealwax_protocol::DomainName;
+use serde::{Deserialize, Serialize};
+
+use crate::certificate::CertificateFacts;
+use crate::failure::Failure;
+use crate::secret::SealedKey;
+use crate::timestamp::{Span, Timestamp};
+
+/// The shape of stored records. Readers accept this and the one before it.
+pub const SCHEMA: u16 = 1;
+
+/// One domain. The store adds a `record_version` for conditional writes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DomainRecord {
+    /// The shape this record was written in.
+    pub schema: u16,
+    /// The domain.
+    pub domain: DomainName,
+    /// What the platform said when it registered the domain.
+    pub registration: Registration,
+    /// What is being done for it.
+    pub work: Work,
+    /// The certificate that is served, if there is one.
+    pub certificate: Option<CertificateFacts>,
+    /// What went wrong last; none after a success.
+    pub failure: Option<Failure>,
+    /// Who works on it, while someone does.
+    pub lease: Option<Lease>,
+    /// Grows with every change of the lease's holder.
+    pub fence: u64,
+    /// When it was registered.
+    pub created_at: Timestamp,
+    /// When it was last written.
+    pub updated_at: Timestamp,
+}
+
+/// What the platform said about a domain.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registration {
+    /// Whose customer's domain it is, in the platform's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// The issuer to use; the first configured one if unset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+    /// The ACME profile to ask for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// The key type; the issuer's if unset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_type: Option<KeyType>,
+    /// 0 to 255, higher first; 100 if unset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u8>,
+}
+
+/// The kind of key a certificate is issued for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyType {
+    /// ECDSA on P-256: small and fast, the default.
+    #[default]
+    EcdsaP256,
+    /// ECDSA on P-384.
+    EcdsaP384,
+    /// RSA with 2048 bits.
+    Rsa2048,
+    /// RSA with 4096 bits.
+    Rsa4096,
+}
+
+/// Where the work on a domain stands. Each arrow to the next one is a conditional write, so that
+/// whoever loads the record can go on from it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "at", rename_all = "snake_case")]
+pub enum Work {
+    /// Nothing in flight: waiting for demand, for `renew_at`, or for `next_attempt_at`.
+    Idle,
+    /// A certificate is wanted now.
+    Wanted {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// Permission was given; an order is about to be placed, or was and the answer got lost.
+    Ordering {
+        /// The issuer chosen.
+        issuer: String,
+    },
+    /// The order exists.
+    Ordered {
+        /// The issuer it is placed with.
+        issuer: String,
+        /// Where it is observed.
+        order_url: String,
+    },
+    /// The challenge's answer is in the store, so every edge can give it.
+    Challenged {
+        /// The issuer.
+        issuer: String,
+        /// The order.
+        order_url: String,
+        /// The token whose answer is stored.
+        token: String,
+    },
+    /// The private key is in the store; only now may the order be finalized.
+    Keyed {
+        /// The issuer.
+        issuer: String,
+        /// The order.
+        order_url: String,
+        /// The token whose answer is stored, to be removed at the end.
+        token: Option<String>,
+        /// The certificate's private key (PKCS#8), sealed.
+        key: SealedKey,
+    },
+    /// Stopped until someone registers it again: the customer left, or the CA paused it.
+    Parked,
+}
+
+/// Who works on a record. Holds a duration, never an end: an observer times an unchanged lease
+/// on its own monotonic clock, so skewed clocks change nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// The process.
+    pub holder: String,
+    /// New with every write of the holder: unchanged means silent.
+    pub id: u64,
+    /// How long silence lasts before others may take over.
+    pub duration: Span,
+}
+
+/// The state the APIs show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DomainState {
+    /// Registered; no certificate yet, none being issued.
+    Pending,
+    /// Its first certificate is being issued.
+    Issuing,
+    /// A certificate is served (and perhaps being renewed).
+    Issued,
+    /// The last attempt failed; it is tried again by itself.
+    Deferred,
+    /// The last attempt failed and someone must act; it is tried again daily all the same.
+    Refused,
+    /// The customer left or the CA paused it.
+    Parked,
+}
+
+impl DomainState {
+    /// Every state, in the order people list them.
+    pub const ALL: [Self; 6] =
+        [Self::Pending, Self::Issuing, Self::Issued, Self::Deferred, Self::Refused, Self::Parked];
+
+    /// The public spelling.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Issuing => "issuing",
+            Self::Issued => "issued",
+            Self::Deferred => "deferred",
+            Self::Refused => "refused",
+            Self::Parked => "parked",
+        }
+    }
+}
+
+impl Work {
+    /// An order may exist at the CA.
+    #[must_use]
+    pub const fn in_flight(&self) -> bool {
+        match self {
+            Self::Ordering { .. }
+            | Self::Ordered { .. }
+            | Self::Challenged { .. }
+            | Self::Keyed { .. } => true,
+            Self::Idle | Self::Wanted { .. } | Self::Parked => false,
+        }
+    }
+
+    /// The issuer whose order this is.
+    #[must_use]
+    pub fn issuer(&self) -> Option<&str> {
+        match self {
+            Self::Ordering { issuer }
+            | Self::Ordered { issuer, .. }
+            | Self::Challenged { issuer, .. }
+            | Self::Keyed { issuer, .. } => Some(issuer),
+            Self::Idle | Self::Wanted { .. } | Self::Parked => None,
+        }
+    }
+
+    /// The token whose answer is stored.
+    #[must_use]
+    pub fn token(&self) -> Option<&str> {
+        match self {
+            Self::Challenged { token, .. } => Some(token),
+            Self::Keyed { token, .. } => token.as_deref(),
+            Self::Idle
+            | Self::Wanted { .. }
+            | Self::Ordering { .. }
+            | Self::Ordered { .. }
+            | Self::Parked => None,
+        }
+    }
+}
+
+impl DomainRecord {
+    /// A freshly registered domain: waiting for demand.
+    #[must_use]
+    pub const fn registered(
+        domain: DomainName,
+        registration: Registration,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            schema: SCHEMA,
+            domain,
+            registration,
+            work: Work::Idle,
+            certificate: None,
+            failure: None,
+            lease: None,
+            fence: 0,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
+    /// The state the APIs show.
+    #[must_use]
+    pub const fn state(&self) -> DomainState {
+        match (&self.work, &self.failure, &self.certificate) {
+            (Work::Parked, _, _) => DomainState::Parked,
+            (_, Some(failure), _) if self.waits() && failure.refused => DomainState::Refused,
+            (_, Some(_), _) if self.waits() => DomainState::Deferred,
+            (_, _, Some(_)) => DomainState::Issued,
+            (Work::Idle | Work::Wanted { .. }, _, None) => DomainState::Pending,
+            (
+                Work::Ordering { .. }
+                | Work::Ordered { .. }
+                | Work::Challenged { .. }
+                | Work::Keyed { .. },
+                _,
+                None,
+            ) => DomainState::Issuing,
+        }
+    }
+
+    /// Nobody works on it: the schedule has the word.
+    const fn waits(&self) -> bool {
+        matches!(self.work, Work::Idle) || (self.work.in_flight() && self.lease.is_none())
+    }
+
+    /// The moment before which work that failed must be left alone.
+    #[must_use]
+    pub fn resting_until(&self) -> Option<Timestamp> {
+        let failure = self.failure.as_ref().filter(|_| self.waits())?;
+        failure.next_attempt_at
+    }
+
+    /// When the sweep must look at the record again; `None`: only when asked to. Each record is
+    /// due at its own time and at no other, so nothing is ever paged through.
+    #[must_use]
+    pub fn wake_at(&self) -> Option<Timestamp> {
+        match &self.work {
+            Work::Parked => None,
+            Work::Wanted { since } => Some(*since),
+            Work::Ordering { .. }
+            | Work::Ordered { .. }
+            | Work::Challenged { .. }
+            | Work::Keyed { .. } => match &self.lease {
+                // Whoever works on it renews the lease by writing; a silent holder is looked at.
+                Some(lease) => Some(self.updated_at + lease.duration),
+                None => Some(self.resting_until().unwrap_or(self.updated_at)),
+            },
+            Work::Idle => match &self.failure {
+                Some(failure) => failure.next_attempt_at,
+                None => self.certificate.as_ref().and_then(|held| held.renew_at),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registered_domain_waits_for_demand() {
+        let domain = DomainName::parse("a.example.com").unwrap();
+        let record =
+            DomainRecord::registered(domain, Registration::default(), Timestamp::from_secs(5));
+        assert_eq!(record.state(), DomainState::Pending);
+        assert_eq!(record.wake_at(), None);
+    }
+
+    #[test]
+    fn states_are_spelled_alike_in_code_and_json() {
+        for state in DomainState::ALL {
+            assert_eq!(serde_json::to_string(&state).unwrap(), format!("\"{}\"", state.as_str()));
+        }
+    }
+}
