@@ -1,0 +1,39 @@
+//! Every byte of state: DynamoDB, embedded or remote, and the sealing of private keys.
+//!
+//! ```text
+//!              Store (sealwax_core::store)
+//!                        |
+//!                   DynamoStore            one table, one code path
+//!                    /        \
+//!        open_embedded          open_remote
+//!   engine in this process,     AWS or any endpoint,
+//!   one file, one process       any number of replicas
+//! ```
+//!
+//! `docs/access-patterns.md` beside this crate says what each call reads, writes and costs.
+
+#[cfg(feature = "testing")]
+pub mod conformance;
+mod copy;
+mod dynamo;
+mod embedded;
+#[cfg(feature = "testing")]
+pub mod memory;
+mod remote;
+mod rewrap;
+pub mod seal;
+mod upkeep;
+#[cfg(feature = "testing")]
+pub mod wire;
+
+pub use copy::{CopyError, CopyProgress, copy_store};
+pub use dynamo::{DynamoStore, Initialized, Pace, TableFacts, Timeouts};
+pub use embedded::open_embedded;
+#[cfg(feature = "testing")]
+pub use embedded::{SharedEngine, open_embedded_through};
+#[cfg(feature = "testing")]
+pub use remote::open_remote_through;
+pub use remote::{RemoteSettings, StaticCredentials, open_remote};
+pub use rewrap::{RewrapError, RewrapProgress, rewrap_keys};
+pub use seal::KeySealer;
+pub use upkeep::Upkeep;

@@ -1,0 +1,130 @@
+//! DynamoDB over the network: AWS, or any endpoint that speaks its API.
+
+use std::sync::Arc;
+
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_dynamodb::config::{Credentials, Region, SharedCredentialsProvider, SharedHttpClient};
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use sealwax_core::Clock;
+use sealwax_core::store::StoreError;
+use zeroize::Zeroizing;
+
+use crate::dynamo::{Connection, DynamoStore, Timeouts};
+
+/// Where the table is and how to reach it.
+#[derive(Clone, Debug, Default)]
+pub struct RemoteSettings {
+    /// The AWS region; from the environment or profile if unset.
+    pub region: Option<String>,
+    /// Another endpoint than AWS's.
+    pub endpoint_url: Option<String>,
+    /// Put before the table's name, so that several installations share an account.
+    pub table_prefix: String,
+    /// How patient the clients are.
+    pub timeouts: Timeouts,
+    /// Fixed credentials; the SDK's chain (environment, profile, container, instance) if unset.
+    pub credentials: Option<StaticCredentials>,
+}
+
+/// Credentials from a configuration instead of the SDK's chain.
+#[derive(Clone)]
+pub struct StaticCredentials {
+    /// The access key's id.
+    pub access_key_id: String,
+    /// The secret key.
+    pub secret_access_key: Zeroizing<String>,
+}
+
+impl StaticCredentials {
+    fn provider(&self) -> SharedCredentialsProvider {
+        SharedCredentialsProvider::new(Credentials::new(
+            &self.access_key_id,
+            self.secret_access_key.as_str(),
+            None,
+            None,
+            "settings",
+        ))
+    }
+}
+
+impl std::fmt::Debug for StaticCredentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StaticCredentials(…)")
+    }
+}
+
+/// Reaches the store. Neither creates anything nor waits for an answer: see
+/// [`DynamoStore::init`] and [`Store::ping`](sealwax_core::store::Store::ping).
+///
+/// # Errors
+/// [`StoreError::Misconfigured`] when no region is known.
+pub async fn open_remote(
+    settings: &RemoteSettings,
+    clock: Arc<dyn Clock>,
+) -> Result<DynamoStore, StoreError> {
+    open_through(settings, clock, |transport| transport).await
+}
+
+/// As [`open_remote`], with something put around the transport: faults, a recorder.
+#[cfg(feature = "testing")]
+pub async fn open_remote_through(
+    settings: &RemoteSettings,
+    clock: Arc<dyn Clock>,
+    around: impl FnOnce(SharedHttpClient) -> SharedHttpClient,
+) -> Result<DynamoStore, StoreError> {
+    open_through(settings, clock, around).await
+}
+
+async fn open_through(
+    settings: &RemoteSettings,
+    clock: Arc<dyn Clock>,
+    around: impl FnOnce(SharedHttpClient) -> SharedHttpClient,
+) -> Result<DynamoStore, StoreError> {
+    let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https();
+    let (region, credentials) = match (&settings.region, &settings.credentials) {
+        (Some(region), Some(fixed)) => (Region::new(region.clone()), fixed.provider()),
+        _ => {
+            let found = from_surroundings(settings, &http).await;
+            let region = region(settings, &found)?;
+            let chain = found.credentials_provider().ok_or_else(|| {
+                misconfigured(
+                    "no credentials were found: set AWS_PROFILE, AWS_ACCESS_KEY_ID or a role",
+                )
+            });
+            let fixed = settings.credentials.as_ref().map(|fixed| Ok(fixed.provider()));
+            (region, fixed.unwrap_or(chain)?)
+        }
+    };
+    let connection = Connection {
+        http: around(http),
+        region,
+        endpoint: settings.endpoint_url.clone(),
+        credentials,
+    };
+    DynamoStore::assemble(&connection, &settings.table_prefix, &settings.timeouts, clock, None)
+}
+
+async fn from_surroundings(settings: &RemoteSettings, http: &SharedHttpClient) -> SdkConfig {
+    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(http.clone());
+    if let Some(region) = &settings.region {
+        loader = loader.region(Region::new(region.clone()));
+    }
+    loader.load().await
+}
+
+fn region(settings: &RemoteSettings, found: &SdkConfig) -> Result<Region, StoreError> {
+    match (found.region(), &settings.endpoint_url) {
+        (Some(region), _) => Ok(region.clone()),
+        // An endpoint of one's own needs a region only for the signature.
+        (None, Some(_)) => Ok(Region::from_static("us-east-1")),
+        (None, None) => {
+            Err(misconfigured("no AWS region is known: set [store] region, or AWS_REGION"))
+        }
+    }
+}
+
+fn misconfigured(detail: &str) -> StoreError {
+    StoreError::Misconfigured { detail: detail.to_owned() }
+}

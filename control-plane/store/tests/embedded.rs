@@ -1,0 +1,91 @@
+//! What is special about the store in a file: it survives, and it belongs to one process.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail as tests do"
+)]
+
+mod backends;
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+
+use backends::Folder;
+use sealwax_core::store::{Change, Expected, Selection, Store as _, StoreError};
+use sealwax_protocol::DomainName;
+use sealwax_store::conformance::{ManualClock, START, domain, record};
+use sealwax_store::open_embedded;
+
+/// Acknowledged before the writer is killed.
+const ACKNOWLEDGED: usize = 300;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_survives_kill_9() {
+    let folder = Folder::new();
+    let mut writer = Command::new(env!("CARGO_BIN_EXE_store-bench"))
+        .arg("write")
+        .arg(folder.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(writer.stdout.take().unwrap()).lines();
+    let acknowledged = lines.map_while(Result::ok).take(ACKNOWLEDGED).count();
+    assert_eq!(acknowledged, ACKNOWLEDGED);
+
+    let second = open_embedded(folder.path(), ManualClock::at(START)).await.unwrap_err();
+    assert!(matches!(second, StoreError::Misconfigured { .. }), "{second}");
+    assert!(second.to_string().contains("another process"), "{second}");
+
+    writer.kill().unwrap();
+    writer.wait().unwrap();
+    let store = open_embedded(folder.path(), ManualClock::at(START)).await.unwrap();
+    for n in 0..ACKNOWLEDGED {
+        let name = DomainName::parse(&format!("shop{n}.customer.example.com")).unwrap();
+        let entry = store.load(&[name]).await.unwrap().remove(0);
+        let entry = entry.unwrap_or_else(|| panic!("{n} is lost"));
+        assert_eq!(entry.certificate.is_some(), n % 100 == 0, "{n} is there in part");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_is_free_again_when_its_store_is_dropped() {
+    let folder = Folder::new();
+    for n in 0..3 {
+        let store = open_embedded(folder.path(), ManualClock::at(START)).await.unwrap();
+        assert!(store.exclusive());
+        let found = store.list(&Selection::default(), 10, None).await.unwrap().records;
+        assert_eq!(found.len(), n);
+        let label = format!("again-{n}");
+        store.write(Change::of(record(&label), Expected::Absent)).await.unwrap();
+        let twice = open_embedded(folder.path(), ManualClock::at(START)).await;
+        assert!(twice.is_err(), "one process, two stores");
+        drop(store);
+    }
+    let store = open_embedded(folder.path(), ManualClock::at(START)).await.unwrap();
+    let loaded = store.load(&[domain("again-1")]).await.unwrap();
+    assert!(loaded[0].is_some());
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_folder_is_closed_to_others() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = Folder::new();
+    let path = folder.path().join("new");
+    let _store = open_embedded(&path, ManualClock::at(START)).await.unwrap();
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_that_cannot_be_used_is_named() {
+    let folder = Folder::new();
+    let path = folder.path().join("a-file");
+    std::fs::write(&path, "not a folder").unwrap();
+    let error = open_embedded(&path, ManualClock::at(START)).await.unwrap_err();
+    assert!(matches!(error, StoreError::Misconfigured { .. }), "{error}");
+    assert!(error.to_string().contains("a-file"), "{error}");
+}
