@@ -1,0 +1,292 @@
+//! All buckets of one account, and which of them an order needs.
+
+use std::collections::BTreeMap;
+
+use sealwax_core::issuer::LimitScope;
+use sealwax_core::{Span, Timestamp};
+use sealwax_protocol::DomainName;
+use serde::{Deserialize, Serialize};
+
+use super::bucket::{Bucket, Limit};
+use super::limits::{Limits, RequestKind};
+use super::registered::registered_domain;
+
+/// Buckets beyond which full ones are dropped, at first; then whenever their number doubled. What
+/// is left is bounded by what was ordered within the longest period.
+const PRUNE_FROM: usize = 1024;
+
+/// Which bucket.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BucketKey {
+    /// New orders of the account.
+    Orders,
+    /// A tenant's share of them.
+    Tenant(String),
+    /// Certificates under a registered domain.
+    RegisteredDomain(String),
+    /// Certificates for exactly one name.
+    ExactSet(String),
+    /// Failed validations of a name.
+    Failures(String),
+    /// Failed validations of a name since its last success.
+    ConsecutiveFailures(String),
+    /// New accounts.
+    Accounts,
+    /// Requests of a kind.
+    Requests(RequestKind),
+}
+
+/// What kind of order it is, as far as limits go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrderKind {
+    /// The first certificate of a name, or of a name whose last one another account ordered.
+    First,
+    /// A renewal that names what it replaces, by the same account and in its window: exempt from
+    /// every limit.
+    ReplacingRenewal,
+    /// A renewal that does not: exempt from the account's and the registered domain's limits.
+    Renewal,
+}
+
+/// What an order needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Need<'a> {
+    /// The name.
+    pub domain: &'a DomainName,
+    /// Whose it is.
+    pub tenant: Option<&'a str>,
+    /// What kind of order it is.
+    pub kind: OrderKind,
+}
+
+/// A limit that has no room.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the budget for {key:?} is used up until {until}")]
+pub struct Exhausted {
+    /// When there is room again.
+    pub until: Timestamp,
+    /// What the limit covers.
+    pub scope: LimitScope,
+    /// Which bucket it is.
+    pub key: BucketKey,
+}
+
+/// What is kept of a budget: the buckets that are not full.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BudgetState(Vec<(BucketKey, Bucket)>);
+
+/// The limits of one CA and what is used of them.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    limits: Limits,
+    buckets: BTreeMap<BucketKey, Bucket>,
+    prune_at: usize,
+}
+
+impl Budget {
+    /// Nothing used.
+    #[must_use]
+    pub const fn new(limits: Limits) -> Self {
+        Self { limits, buckets: BTreeMap::new(), prune_at: PRUNE_FROM }
+    }
+
+    /// As it was kept. Limits that changed meanwhile hold from now on.
+    #[must_use]
+    pub fn restore(limits: Limits, state: BudgetState) -> Self {
+        let mut budget = Self::new(limits);
+        budget.buckets = state.0.into_iter().collect();
+        budget
+    }
+
+    /// What to keep.
+    #[must_use]
+    pub fn state(&self, now: Timestamp) -> BudgetState {
+        let used = self.buckets.iter().filter(|(_, bucket)| !bucket.is_full(now));
+        BudgetState(used.map(|(key, bucket)| (key.clone(), *bucket)).collect())
+    }
+
+    /// The buckets an order draws on: what must be at hand to [`reserve`](Self::reserve) it.
+    #[must_use]
+    pub fn keys(need: &Need<'_>) -> Vec<BucketKey> {
+        claims(need).into_iter().map(|claim| claim.key).collect()
+    }
+
+    /// Takes what an order needs, all or nothing.
+    ///
+    /// # Errors
+    /// The limit that has room again last.
+    pub fn reserve(&mut self, need: &Need<'_>, now: Timestamp) -> Result<(), Exhausted> {
+        self.draw(&claims(need), now)
+    }
+
+    /// Takes what a new account needs.
+    ///
+    /// # Errors
+    /// When there is none left.
+    pub fn reserve_account(&mut self, now: Timestamp) -> Result<(), Exhausted> {
+        self.draw(&[Claim::spend(BucketKey::Accounts)], now)
+    }
+
+    /// Takes what a request needs.
+    ///
+    /// # Errors
+    /// When there is none left.
+    pub fn reserve_request(&mut self, kind: RequestKind, now: Timestamp) -> Result<(), Exhausted> {
+        self.draw(&[Claim::spend(BucketKey::Requests(kind))], now)
+    }
+
+    /// Gives back what was reserved for an order that was certainly not placed.
+    pub fn give_back(&mut self, need: &Need<'_>) {
+        for claim in claims(need).into_iter().filter(|claim| claim.cost > 0) {
+            let limit = self.limit(&claim.key);
+            if let Some(bucket) = self.buckets.get_mut(&claim.key) {
+                *bucket = bucket.give_back(limit, claim.cost);
+            }
+        }
+    }
+
+    /// A validation of the name failed.
+    pub fn failed(&mut self, domain: &DomainName, now: Timestamp) {
+        let name = domain.as_str().to_owned();
+        for key in [BucketKey::Failures(name.clone()), BucketKey::ConsecutiveFailures(name)] {
+            let limit = self.limit(&key);
+            let bucket = self.buckets.entry(key).or_default();
+            *bucket = bucket.take(limit, 1, now);
+        }
+    }
+
+    /// A validation of the name succeeded: its row of failures is over.
+    pub fn succeeded(&mut self, domain: &DomainName) {
+        self.buckets.remove(&BucketKey::ConsecutiveFailures(domain.as_str().to_owned()));
+    }
+
+    /// The CA refused an order until a moment: its count is right, ours was not.
+    pub fn correct(&mut self, scope: LimitScope, domain: &DomainName, until: Timestamp) {
+        let key = match scope {
+            LimitScope::Name => BucketKey::ExactSet(domain.as_str().to_owned()),
+            LimitScope::RegisteredDomain => {
+                BucketKey::RegisteredDomain(registered_domain(domain).to_owned())
+            }
+            LimitScope::Account => BucketKey::Orders,
+            LimitScope::Ca => BucketKey::Requests(RequestKind::NewOrder),
+        };
+        let limit = self.limit(&key);
+        let bucket = self.buckets.entry(key).or_default();
+        *bucket = bucket.empty_until(limit, until);
+    }
+
+    /// Buckets held.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.buckets.len()
+    }
+
+    /// Nothing is used.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.buckets.is_empty()
+    }
+
+    fn draw(&mut self, claims: &[Claim], now: Timestamp) -> Result<(), Exhausted> {
+        let mut exhausted: Option<Exhausted> = None;
+        for claim in claims {
+            let bucket = self.buckets.get(&claim.key).copied().unwrap_or_default();
+            // A claim of nothing needs one to be there all the same.
+            let until = bucket.available_at(self.limit(&claim.key), claim.cost.max(1), now);
+            if until > now && exhausted.as_ref().is_none_or(|found| found.until < until) {
+                exhausted =
+                    Some(Exhausted { until, scope: scope(&claim.key), key: claim.key.clone() });
+            }
+        }
+        if let Some(exhausted) = exhausted {
+            return Err(exhausted);
+        }
+        for claim in claims.iter().filter(|claim| claim.cost > 0) {
+            let limit = self.limit(&claim.key);
+            let bucket = self.buckets.entry(claim.key.clone()).or_default();
+            *bucket = bucket.take(limit, claim.cost, now);
+        }
+        self.prune(now);
+        Ok(())
+    }
+
+    fn prune(&mut self, now: Timestamp) {
+        if self.buckets.len() >= self.prune_at {
+            self.buckets.retain(|_, bucket| !bucket.is_full(now));
+            self.prune_at = (self.buckets.len() * 2).max(PRUNE_FROM);
+        }
+    }
+
+    fn limit(&self, key: &BucketKey) -> Limit {
+        let limits = &self.limits;
+        match key {
+            BucketKey::Orders => limits.orders_per_account,
+            BucketKey::Tenant(_) => limits.tenant(),
+            BucketKey::RegisteredDomain(_) => limits.certificates_per_registered_domain,
+            BucketKey::ExactSet(_) => limits.certificates_per_exact_set,
+            BucketKey::Failures(_) => limits.failures_per_name,
+            BucketKey::ConsecutiveFailures(_) => limits.consecutive_failures_per_name,
+            BucketKey::Accounts => limits.accounts_per_address,
+            BucketKey::Requests(kind) => limits.request(*kind),
+        }
+    }
+}
+
+struct Claim {
+    key: BucketKey,
+    /// Zero: there must be room, but it is taken later, or never.
+    cost: u64,
+}
+
+impl Claim {
+    const fn spend(key: BucketKey) -> Self {
+        Self { key, cost: 1 }
+    }
+
+    const fn room(key: BucketKey) -> Self {
+        Self { key, cost: 0 }
+    }
+}
+
+/// What each kind of order counts for.
+fn claims(need: &Need<'_>) -> Vec<Claim> {
+    let name = need.domain.as_str();
+    let mut claims = vec![Claim::spend(BucketKey::Requests(RequestKind::NewOrder))];
+    if need.kind == OrderKind::ReplacingRenewal {
+        return claims;
+    }
+    claims.push(Claim::room(BucketKey::Failures(name.to_owned())));
+    claims.push(Claim::room(BucketKey::ConsecutiveFailures(name.to_owned())));
+    claims.push(Claim::spend(BucketKey::ExactSet(name.to_owned())));
+    if need.kind == OrderKind::First {
+        let registered = registered_domain(need.domain).to_owned();
+        claims.push(Claim::spend(BucketKey::Orders));
+        claims.push(Claim::spend(BucketKey::RegisteredDomain(registered)));
+        if let Some(tenant) = need.tenant {
+            claims.push(Claim::spend(BucketKey::Tenant(tenant.to_owned())));
+        }
+    }
+    claims
+}
+
+const fn scope(key: &BucketKey) -> LimitScope {
+    match key {
+        BucketKey::Orders | BucketKey::Tenant(_) => LimitScope::Account,
+        BucketKey::RegisteredDomain(_) => LimitScope::RegisteredDomain,
+        BucketKey::ExactSet(_) | BucketKey::Failures(_) | BucketKey::ConsecutiveFailures(_) => {
+            LimitScope::Name
+        }
+        BucketKey::Accounts | BucketKey::Requests(_) => LimitScope::Ca,
+    }
+}
+
+/// How long after `now` a limit has room; for schedules that think in spans.
+impl Exhausted {
+    /// How long to wait from `now` on.
+    #[must_use]
+    pub const fn wait(&self, now: Timestamp) -> Span {
+        self.until.since(now)
+    }
+}

@@ -1,0 +1,42 @@
+//! Registered domains by the public suffix list (<https://publicsuffix.org>), private section
+//! included, as CAs read it.
+
+use sealwax_protocol::DomainName;
+
+/// The name one label below the public suffix: what limits per registered domain count by. A
+/// public suffix stands for itself.
+#[must_use]
+pub fn registered_domain(domain: &DomainName) -> &str {
+    let name = domain.as_str();
+    psl::domain_str(name).unwrap_or(name)
+}
+
+/// The name is a public suffix itself: no CA issues for its owner's customers' zone.
+#[must_use]
+pub fn is_public_suffix(domain: &DomainName) -> bool {
+    psl::domain_str(domain.as_str()).is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_followed_private_section_included() {
+        for (name, registered) in [
+            ("example.com", "example.com"),
+            ("a.b.example.com", "example.com"),
+            ("shop.example.co.uk", "example.co.uk"),
+            ("blog.someone.github.io", "someone.github.io"),
+            ("www.city.kawasaki.jp", "city.kawasaki.jp"),
+            ("co.uk", "co.uk"),
+            ("a.b.unlistedtld", "b.unlistedtld"),
+        ] {
+            let domain = DomainName::parse(name).unwrap();
+            assert_eq!(registered_domain(&domain), registered, "{name}");
+        }
+        for (name, suffix) in [("co.uk", true), ("github.io", true), ("example.com", false)] {
+            assert_eq!(is_public_suffix(&DomainName::parse(name).unwrap()), suffix, "{name}");
+        }
+    }
+}

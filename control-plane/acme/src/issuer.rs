@@ -1,0 +1,307 @@
+//! [`Issuer`] over one ACME server.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use instant_acme::{
+    Account, CertificateIdentifier, ChallengeType, Error, Identifier, NewOrder, Order,
+    OrderStatus as AcmeStatus, RevocationRequest,
+};
+use rustls::pki_types::CertificateDer;
+use sealwax_core::issuer::{
+    IssueError, Issuer, OrderChallenge, OrderRequest, OrderStatus, OrderView, RenewalInfo,
+};
+use sealwax_core::secret::Sealer;
+use sealwax_core::store::Store;
+use sealwax_core::{Chain, Clock};
+use tokio::sync::OnceCell;
+
+use crate::account::AccountSource;
+use crate::ask::{NONCE_ROUNDS_MAX, ask, settle};
+use crate::classify::Failed;
+use crate::directory::Directory;
+use crate::exchange::{Step, last_succeeded, recorded};
+use crate::order::{Pending, pending, placed, status_of, why};
+use crate::renewal;
+use crate::settings::{IssuerSettings, SettingsError};
+use crate::shelf::OrderShelf;
+use crate::transport::Transport;
+
+/// One configured CA. Every call is bounded by a few times the settings' `request_timeout`; the
+/// account is loaded or made when it is first needed.
+pub struct AcmeIssuer {
+    settings: IssuerSettings,
+    transport: Transport,
+    store: Arc<dyn Store>,
+    sealer: Arc<dyn Sealer>,
+    clock: Arc<dyn Clock>,
+    directory: OnceCell<Directory>,
+    account: OnceCell<Account>,
+    orders: OrderShelf,
+}
+
+impl AcmeIssuer {
+    /// Sets an issuer up without asking the CA anything yet.
+    ///
+    /// # Errors
+    /// When the settings cannot work: a directory without TLS that is not on a loopback address,
+    /// a `ca_file` that cannot be read.
+    pub fn new(
+        settings: IssuerSettings,
+        store: Arc<dyn Store>,
+        sealer: Arc<dyn Sealer>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, SettingsError> {
+        settings.check_directory()?;
+        let transport = Transport::new(&settings, Arc::clone(&clock))?;
+        Ok(Self {
+            settings,
+            transport,
+            store,
+            sealer,
+            clock,
+            directory: OnceCell::new(),
+            account: OnceCell::new(),
+            orders: OrderShelf::default(),
+        })
+    }
+
+    /// The settings it was made with.
+    #[must_use]
+    pub const fn settings(&self) -> &IssuerSettings {
+        &self.settings
+    }
+
+    /// The account's URL: what a CAA record's `accounturi` names (RFC 8657). Loads or makes the
+    /// account.
+    ///
+    /// # Errors
+    /// When there is no account and none can be made.
+    pub async fn account_url(&self) -> Result<String, IssueError> {
+        Ok(self.account().await?.id().to_owned())
+    }
+
+    async fn directory(&self) -> Result<&Directory, IssueError> {
+        let url = &self.settings.directory;
+        self.directory
+            .get_or_try_init(|| Directory::fetch(&self.transport, url, self.clock.now()))
+            .await
+    }
+
+    async fn account(&self) -> Result<&Account, IssueError> {
+        let directory = self.directory().await?;
+        let source = AccountSource {
+            settings: &self.settings,
+            transport: &self.transport,
+            directory,
+            store: self.store.as_ref(),
+            sealer: self.sealer.as_ref(),
+            clock: self.clock.as_ref(),
+        };
+        self.account
+            .get_or_try_init(|| Box::pin(async move { source.load_or_create().await }))
+            .await
+    }
+
+    async fn new_order(
+        &self,
+        account: &Account,
+        request: &OrderRequest,
+        replaces: Option<&CertificateIdentifier<'_>>,
+    ) -> Result<String, IssueError> {
+        let identifiers = [Identifier::Dns(request.domain.as_str().to_owned())];
+        let mut order = NewOrder::new(&identifiers);
+        if let Some(profile) = request.profile.as_ref().or(self.settings.profile.as_ref()) {
+            order = order.profile(profile);
+        }
+        if let Some(replaced) = replaces {
+            order = order.replaces(replaced.clone());
+        }
+        let mut round = 0;
+        loop {
+            let (result, last) = recorded(account.new_order(&order)).await;
+            // The order exists as soon as its URL arrived, whatever is wrong with the rest.
+            if let Some(url) = placed(&last) {
+                return Ok(url);
+            }
+            match settle(Step::NewOrder, result, last, self.clock.now()) {
+                Ok((placed, _)) => return Ok(placed.url().to_owned()),
+                Err(Failed::BadNonce) if round < NONCE_ROUNDS_MAX => round += 1,
+                Err(failed) => return Err(failed.into()),
+            }
+        }
+    }
+
+    async fn fetch(
+        &self,
+        order_url: &str,
+    ) -> Result<(Order, Option<sealwax_core::Span>), IssueError> {
+        let account = self.account().await?;
+        Ok(ask!(self.clock, Step::Order, account.order(order_url.to_owned()))?)
+    }
+
+    /// Fetches the authorization into the order.
+    async fn look_at_authorization(&self, order: &mut Order) -> Result<(), IssueError> {
+        let (found, _) = ask!(self.clock, Step::Authorization, async {
+            order.identifiers().next().await.map(|found| found.map(|_| ())).transpose()
+        })?;
+        found.ok_or_else(|| IssueError::Protocol {
+            detail: "the order has no authorization".to_owned(),
+        })
+    }
+}
+
+#[async_trait]
+impl Issuer for AcmeIssuer {
+    fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    async fn place_order(&self, request: &OrderRequest) -> Result<String, IssueError> {
+        let account = self.account().await?;
+        let ari = self.directory().await?.renewal_info.is_some();
+        let replaced = request.replaces.as_deref().filter(|id| ari && renewal::well_formed(id));
+        let Some((authority, serial)) = replaced.and_then(|id| id.split_once('.')) else {
+            return self.new_order(account, request, None).await;
+        };
+        let replaced = CertificateIdentifier {
+            authority_key_identifier: authority.into(),
+            serial: serial.into(),
+        };
+        match self.new_order(account, request, Some(&replaced)).await {
+            // Replaced already, unknown to the CA, or another account's (RFC 9773 section 5):
+            // the certificate is needed all the same.
+            Err(IssueError::Protocol { detail } | IssueError::Misconfigured { detail }) => {
+                let domain = request.domain.as_str();
+                tracing::debug!(domain, detail, "the CA objects to `replaces`: ordering without");
+                self.new_order(account, request, None).await
+            }
+            other => other,
+        }
+    }
+
+    async fn observe(&self, order_url: &str) -> Result<OrderView, IssueError> {
+        let (mut order, retry_after) = self.fetch(order_url).await?;
+        let mut view = OrderView {
+            url: order_url.to_owned(),
+            status: status_of(order.state().status),
+            challenge: None,
+            failure: None,
+            retry_after,
+        };
+        match view.status {
+            OrderStatus::Pending => {
+                self.look_at_authorization(&mut order).await?;
+                let thumbprint = self.account().await?.key_thumbprint();
+                match pending(&mut order, thumbprint)? {
+                    Pending::Challenge(challenge) => view.challenge = Some(challenge),
+                    Pending::Settled => {}
+                    Pending::Failed(refusal) => {
+                        view.status = OrderStatus::Invalid;
+                        view.failure = Some(refusal);
+                    }
+                }
+            }
+            OrderStatus::Invalid => {
+                // The order's own words do, if the authorization cannot be had.
+                if let Err(error) = self.look_at_authorization(&mut order).await {
+                    tracing::debug!(order_url, %error, "no look at a failed order's authorization");
+                }
+                view.failure = Some(why(&mut order));
+            }
+            OrderStatus::Ready | OrderStatus::Processing | OrderStatus::Valid => {}
+        }
+        if view.status != OrderStatus::Invalid {
+            self.orders.put(order);
+        }
+        Ok(view)
+    }
+
+    async fn answer(&self, order_url: &str) -> Result<(), IssueError> {
+        let mut order = match self.orders.take_in(order_url, AcmeStatus::Pending) {
+            Some(order) => order,
+            None => self.fetch(order_url).await?.0,
+        };
+        if order.state().status != AcmeStatus::Pending {
+            return Ok(());
+        }
+        self.look_at_authorization(&mut order).await?;
+        let thumbprint = self.account().await?.key_thumbprint();
+        let Pending::Challenge(OrderChallenge { processing: false, .. }) =
+            pending(&mut order, thumbprint)?
+        else {
+            return Ok(());
+        };
+        let (answered, _) = ask!(self.clock, Step::Challenge, async {
+            let mut authorizations = order.authorizations();
+            let Some(mut authorization) = authorizations.next().await.transpose()? else {
+                return Err(Error::Str("authorization"));
+            };
+            let Some(mut challenge) = authorization.challenge(ChallengeType::Http01) else {
+                return Err(Error::Str("http-01 challenge"));
+            };
+            match challenge.set_ready().await {
+                // It was answered already and failed: that is for `observe` to say.
+                Err(Error::Api(_)) if last_succeeded() => Ok(()),
+                result => result,
+            }
+        })?;
+        Ok(answered)
+    }
+
+    async fn finalize(&self, order_url: &str, csr_der: &[u8]) -> Result<(), IssueError> {
+        let mut order = match self.orders.take_in(order_url, AcmeStatus::Ready) {
+            Some(order) => order,
+            None => self.fetch(order_url).await?.0,
+        };
+        match order.state().status {
+            AcmeStatus::Ready => {}
+            AcmeStatus::Processing | AcmeStatus::Valid => return Ok(()),
+            AcmeStatus::Pending => {
+                let detail = "the order is not ready to be finalized".to_owned();
+                return Err(IssueError::Retry { after: None, detail });
+            }
+            AcmeStatus::Invalid => return Err(IssueError::Refused(why(&mut order))),
+        }
+        let (finalized, _) = ask!(self.clock, Step::Finalize, order.finalize_csr(csr_der))?;
+        Ok(finalized)
+    }
+
+    async fn download(&self, order_url: &str) -> Result<Chain, IssueError> {
+        let mut order = match self.orders.take_in(order_url, AcmeStatus::Valid) {
+            Some(order) => order,
+            None => self.fetch(order_url).await?.0,
+        };
+        match order.state().status {
+            AcmeStatus::Valid => {}
+            AcmeStatus::Pending | AcmeStatus::Ready | AcmeStatus::Processing => {
+                let detail = "the certificate is not there yet".to_owned();
+                return Err(IssueError::Retry { after: None, detail });
+            }
+            AcmeStatus::Invalid => return Err(IssueError::Refused(why(&mut order))),
+        }
+        let (pem, _) = ask!(self.clock, Step::Certificate, order.certificate())?;
+        let pem = pem.ok_or_else(|| IssueError::Protocol {
+            detail: "a valid order without a certificate".to_owned(),
+        })?;
+        Chain::from_pem(pem).map_err(|error| IssueError::Protocol { detail: error.to_string() })
+    }
+
+    async fn renewal_info(&self, ari_id: &str) -> Result<Option<RenewalInfo>, IssueError> {
+        let Some(endpoint) = self.directory().await?.renewal_info.as_deref() else {
+            return Ok(None);
+        };
+        let now = self.clock.now();
+        renewal::renewal_info(&self.transport, endpoint, ari_id, now).await.map(Some)
+    }
+
+    async fn revoke(&self, leaf_der: &[u8]) -> Result<(), IssueError> {
+        let account = self.account().await?;
+        let certificate = CertificateDer::from_slice(leaf_der);
+        let request = RevocationRequest { certificate: &certificate, reason: None };
+        match ask!(self.clock, Step::Revoke, account.revoke(&request)) {
+            Ok(_) | Err(Failed::AlreadyRevoked) => Ok(()),
+            Err(failed) => Err(failed.into()),
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The ACME issuer: instant-acme behind the [`Issuer`](sealwax_core::issuer::Issuer) trait, with
+//! every answer classified into what to do next.
+//!
+//! ```text
+//!  AcmeIssuer ── ask! ──> instant-acme ── HttpClient ──> Transport ──> the CA
+//!      │                     (JWS)                          │
+//!      │                                           notes how the request ended
+//!      '<── classify(step, status, Retry-After, problem) <──'
+//! ```
+//!
+//! Nothing here waits for an order or tries again by itself, but for a refused replay nonce: the
+//! workflow does, from its records.
+
+mod account;
+mod ask;
+pub mod budget;
+mod classify;
+mod directory;
+mod exchange;
+mod issuer;
+pub mod key;
+mod limit;
+mod nonce;
+mod order;
+mod problem;
+mod renewal;
+pub mod settings;
+mod shelf;
+mod transport;
+
+pub use issuer::AcmeIssuer;
+pub use settings::{ExternalAccountBinding, IssuerSettings, SettingsError};

@@ -1,0 +1,34 @@
+//! Orders as last seen, for the next step of the same order.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+use instant_acme::{Order, OrderStatus};
+
+/// Most orders kept: more than a process works on at a time.
+const ORDERS_MAX: usize = 512;
+
+/// Saves the look at an order (and its authorization) before each thing done with it. Only URLs
+/// are taken from what is kept, so age does no harm; what is missing is fetched.
+#[derive(Default)]
+pub(crate) struct OrderShelf(Mutex<VecDeque<Order>>);
+
+impl OrderShelf {
+    /// Keeps an order as it was just seen, in place of how it was seen before.
+    pub(crate) fn put(&self, order: Order) {
+        let mut orders = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        orders.retain(|kept| kept.url() != order.url());
+        if orders.len() >= ORDERS_MAX {
+            orders.pop_front();
+        }
+        orders.push_back(order);
+    }
+
+    /// Takes an order out; one last seen in another status is forgotten.
+    pub(crate) fn take_in(&self, url: &str, status: OrderStatus) -> Option<Order> {
+        let mut orders = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = orders.iter().position(|order| order.url() == url)?;
+        let mut order = orders.remove(found)?;
+        (order.state().status == status).then_some(order)
+    }
+}
