@@ -1,0 +1,147 @@
+//! Who goes first: bounded lanes, each in order of arrival.
+
+use std::collections::{HashMap, VecDeque};
+
+use sealwax_protocol::DomainName;
+
+use crate::run::Ask;
+
+/// Most domains waiting in one lane. What does not fit is dropped: the sweep finds due work
+/// again, and a handshake asks again.
+pub(crate) const LANE_MAX: usize = 20_000;
+/// One in this many picks starts at the last lane, so that the first ones cannot starve it.
+const FAIR_PICK: u64 = 8;
+
+/// How urgent a domain is, most urgent first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Lane {
+    /// A handshake is held for it.
+    Handshake,
+    /// A plain request or an operator asks for it.
+    Request,
+    /// The sweep found it due.
+    Due,
+}
+
+impl Lane {
+    /// Every lane, most urgent first.
+    pub const ALL: [Self; 3] = [Self::Handshake, Self::Request, Self::Due];
+
+    /// The name metrics show.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Handshake => "handshake",
+            Self::Request => "request",
+            Self::Due => "due",
+        }
+    }
+}
+
+/// The waiting domains; each waits once, in its most urgent lane.
+#[derive(Debug, Default)]
+pub(crate) struct Lanes {
+    waiting: HashMap<DomainName, (Lane, Ask)>,
+    lanes: [VecDeque<DomainName>; Lane::ALL.len()],
+    picks: u64,
+}
+
+impl Lanes {
+    /// False: the lane is full and the domain was dropped.
+    pub(crate) fn push(&mut self, domain: &DomainName, lane: Lane, ask: Ask) -> bool {
+        if let Some((waits_in, waits_for)) = self.waiting.get_mut(domain)
+            && *waits_in <= lane
+        {
+            *waits_for = (*waits_for).max(ask);
+            return true;
+        }
+        let Some(queue) = self.lanes.get_mut(lane as usize) else { return false };
+        if queue.len() >= LANE_MAX {
+            return false;
+        }
+        queue.push_back(domain.clone());
+        // An older place in a slower lane stays behind and is skipped when its turn comes.
+        self.waiting.insert(domain.clone(), (lane, ask));
+        true
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<(DomainName, Lane, Ask)> {
+        self.picks = self.picks.wrapping_add(1);
+        let backwards = self.picks.is_multiple_of(FAIR_PICK);
+        let mut order = Lane::ALL;
+        if backwards {
+            order.reverse();
+        }
+        order.into_iter().find_map(|lane| self.pop_from(lane))
+    }
+
+    fn pop_from(&mut self, lane: Lane) -> Option<(DomainName, Lane, Ask)> {
+        let queue = self.lanes.get_mut(lane as usize)?;
+        while let Some(domain) = queue.pop_front() {
+            let here = self.waiting.get(&domain).is_some_and(|(waits_in, _)| *waits_in == lane);
+            if here && let Some((_, ask)) = self.waiting.remove(&domain) {
+                return Some((domain, lane, ask));
+            }
+        }
+        None
+    }
+
+    pub(crate) fn len(&self, lane: Lane) -> usize {
+        self.waiting.values().filter(|(waits_in, _)| *waits_in == lane).count()
+    }
+
+    pub(crate) fn room(&self, lane: Lane) -> usize {
+        self.lanes.get(lane as usize).map_or(0, |queue| LANE_MAX.saturating_sub(queue.len()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(index: usize) -> DomainName {
+        DomainName::parse(&format!("d{index}.example.com")).unwrap()
+    }
+
+    #[test]
+    fn urgent_lanes_go_first_and_each_keeps_its_order() {
+        let mut lanes = Lanes::default();
+        lanes.push(&name(1), Lane::Due, Ask::Due);
+        lanes.push(&name(2), Lane::Handshake, Ask::Demand);
+        lanes.push(&name(3), Lane::Handshake, Ask::Demand);
+        let order: Vec<_> = std::iter::from_fn(|| lanes.pop().map(|(name, ..)| name)).collect();
+        assert_eq!(order, [name(2), name(3), name(1)]);
+    }
+
+    #[test]
+    fn a_domain_waits_once_and_moves_up() {
+        let mut lanes = Lanes::default();
+        lanes.push(&name(1), Lane::Due, Ask::Due);
+        lanes.push(&name(1), Lane::Handshake, Ask::Demand);
+        lanes.push(&name(1), Lane::Due, Ask::Due);
+        assert_eq!(lanes.pop().map(|(_, lane, _)| lane), Some(Lane::Handshake));
+        assert_eq!(lanes.pop(), None);
+    }
+
+    #[test]
+    fn a_flood_of_handshakes_does_not_starve_what_is_due() {
+        let mut lanes = Lanes::default();
+        lanes.push(&name(0), Lane::Due, Ask::Due);
+        for index in 1..100 {
+            lanes.push(&name(index), Lane::Handshake, Ask::Demand);
+        }
+        let place = std::iter::from_fn(|| lanes.pop()).position(|(found, ..)| found == name(0));
+        assert!(place.is_some_and(|place| place < 8));
+    }
+
+    #[test]
+    fn a_full_lane_drops_what_comes_next() {
+        let mut lanes = Lanes::default();
+        for index in 0..LANE_MAX {
+            assert!(lanes.push(&name(index), Lane::Due, Ask::Due));
+        }
+        assert_eq!(lanes.room(Lane::Due), 0);
+        assert!(!lanes.push(&name(LANE_MAX), Lane::Due, Ask::Due));
+        assert!(lanes.push(&name(LANE_MAX), Lane::Handshake, Ask::Demand));
+    }
+}

@@ -1,0 +1,26 @@
+//! One domain, one unit of work: decide, one effect, conditional store, next.
+//!
+//! [`Workflow::run`] drives one domain as far as it goes now; [`Queue`] says which domain is next
+//! and keeps each one in one pair of hands; [`sweep`] wakes what is due; [`changes`] hears what
+//! other replicas did. None of them remembers anything that is not in the store, so any of them
+//! may be killed at any moment.
+
+mod announce;
+pub mod changes;
+mod in_flight;
+mod keys;
+mod lanes;
+mod lease_watch;
+mod outcome;
+mod parts;
+mod queue;
+mod run;
+mod step;
+pub mod sweep;
+
+pub use announce::Announcer;
+pub use keys::{KeyError, KeyMaker};
+pub use lanes::Lane;
+pub use parts::{Parts, Settings};
+pub use queue::{Backlog, Queue};
+pub use run::{Ask, Rested, RunError, Workflow};

@@ -1,0 +1,142 @@
+//! Which domain is next.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sealwax_protocol::DomainName;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::in_flight::{Hold, InFlight};
+use crate::lanes::{Lane, Lanes};
+use crate::run::{Ask, Workflow};
+
+/// Runs per place to act: a run that waits for a CA gives its place to another, so the slow ones
+/// pile up here and not in front of the others. A run holds a few kilobytes.
+const RUNS_PER_PLACE: usize = 32;
+
+/// How much waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backlog {
+    /// The lane.
+    pub lane: Lane,
+    /// Domains in it.
+    pub waiting: usize,
+}
+
+/// Hands domains to the workflow, urgent ones first, each to one pair of hands. Cheap to clone.
+#[derive(Clone)]
+pub struct Queue {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    workflow: Workflow,
+    lanes: Mutex<Lanes>,
+    in_flight: InFlight,
+    arrived: Notify,
+    finished: Notify,
+    runs_max: usize,
+}
+
+impl Queue {
+    /// A queue in front of a workflow. Nothing moves before [`Self::serve`].
+    #[must_use]
+    pub fn new(workflow: Workflow) -> Self {
+        let runs_max = workflow.shared.settings.concurrency.max(1) * RUNS_PER_PLACE;
+        Self {
+            shared: Arc::new(Shared {
+                workflow,
+                lanes: Mutex::default(),
+                in_flight: InFlight::default(),
+                arrived: Notify::new(),
+                finished: Notify::new(),
+                runs_max,
+            }),
+        }
+    }
+
+    /// Puts a domain into a lane. False: the lane is full and it was dropped, which loses
+    /// nothing: the sweep and the next handshake ask again.
+    pub fn submit(&self, domain: &DomainName, lane: Lane, ask: Ask) -> bool {
+        let kept = self.lanes().push(domain, lane, ask);
+        if kept {
+            self.shared.arrived.notify_one();
+        } else {
+            tracing::warn!(%domain, lane = lane.as_str(), "the lane is full; dropped until asked again");
+        }
+        kept
+    }
+
+    /// How many domains wait in each lane.
+    #[must_use]
+    pub fn backlog(&self) -> [Backlog; Lane::ALL.len()] {
+        let lanes = self.lanes();
+        Lane::ALL.map(|lane| Backlog { lane, waiting: lanes.len(lane) })
+    }
+
+    /// How many domains are being worked on.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.shared.in_flight.len()
+    }
+
+    /// How many more domains fit into a lane.
+    #[must_use]
+    pub fn room(&self, lane: Lane) -> usize {
+        self.lanes().room(lane)
+    }
+
+    /// Works until told to stop, then lets the runs in flight come to their next write at most
+    /// for as long as the caller waits: what is cut off goes on from the store.
+    pub async fn serve(self, stop: CancellationToken) {
+        let runs = TaskTracker::new();
+        loop {
+            let more = self.start_next(&runs, &stop);
+            if more {
+                continue;
+            }
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = self.shared.arrived.notified() => {}
+                () = self.shared.finished.notified() => {}
+            }
+        }
+        runs.close();
+        runs.wait().await;
+    }
+
+    /// Starts the next run, if one waits and there is a place. True: there may be another.
+    fn start_next(&self, runs: &TaskTracker, stop: &CancellationToken) -> bool {
+        if runs.len() >= self.shared.runs_max || stop.is_cancelled() {
+            return false;
+        }
+        let Some((domain, lane, ask)) = self.lanes().pop() else { return false };
+        let Some(hold) = self.shared.in_flight.hold(&domain) else {
+            // Its run sees the newest record anyway.
+            return true;
+        };
+        let queue = self.clone();
+        let stop = stop.clone();
+        runs.spawn(async move {
+            tokio::select! {
+                () = queue.run(&domain, lane, ask, hold) => {}
+                () = stop.cancelled() => {}
+            }
+            queue.shared.finished.notify_one();
+        });
+        true
+    }
+
+    async fn run(&self, domain: &DomainName, lane: Lane, ask: Ask, hold: Hold) {
+        let _hold = hold;
+        match self.shared.workflow.run(domain, ask).await {
+            Ok(rested) => tracing::debug!(%domain, lane = lane.as_str(), ?rested, "at rest"),
+            Err(error) => tracing::warn!(%domain, %error, "stopped; the sweep goes on with it"),
+        }
+    }
+
+    fn lanes(&self) -> std::sync::MutexGuard<'_, Lanes> {
+        self.shared.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

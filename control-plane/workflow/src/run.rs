@@ -1,0 +1,193 @@
+//! One domain, as far as it goes now.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sealwax_core::store::{Change, Entry, Expected, StoreError};
+use sealwax_core::{DomainRecord, Sight, Span, Timestamp, apply, decide};
+use sealwax_protocol::DomainName;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use crate::lease_watch::LeaseWatch;
+use crate::parts::{Parts, Settings};
+
+/// Longest run; what is not done by then goes on at the domain's next time. Covers a CA that
+/// keeps an order in `processing`.
+const RUN_MAX: Span = Span::from_secs(300);
+/// How often a run starts anew because someone else wrote the record first.
+const RELOADS_MAX: u32 = 8;
+
+/// Why a domain is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ask {
+    /// Its time came.
+    Due,
+    /// A handshake or a request wants a certificate.
+    Demand,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rested {
+    /// When the record is due next; `None`: when asked for, or unknown to the store.
+    pub until: Option<Timestamp>,
+}
+
+/// Why a run stopped before it came to rest. Nothing is lost: the record says how to go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The store failed; no order is placed on what it last said.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A fault of this program.
+    #[error("a bug: {0}")]
+    Bug(String),
+}
+
+/// Drives domains. Cheap to clone.
+#[derive(Clone)]
+pub struct Workflow {
+    pub(crate) shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) parts: Parts,
+    pub(crate) settings: Settings,
+    pub(crate) leases: LeaseWatch,
+    /// Domains acted on at a time; a run gives its place up while it only waits.
+    pub(crate) acting: Arc<Semaphore>,
+    lease_ids: AtomicU64,
+}
+
+/// What a run holds in its hands.
+pub(crate) struct Run {
+    pub(crate) record: DomainRecord,
+    pub(crate) expected: Expected,
+    pub(crate) sight: Sight,
+    /// Failed tries of the present step.
+    pub(crate) tries: u32,
+    pub(crate) deadline: Instant,
+    /// The run's place to act; given up while it waits.
+    place: Option<OwnedSemaphorePermit>,
+}
+
+/// Where a step leaves the run.
+pub(crate) enum Progress {
+    /// Decide again.
+    Onward,
+    /// Nothing more to do now.
+    Rest(Option<Timestamp>),
+}
+
+impl Workflow {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(parts: Parts, settings: Settings) -> Self {
+        let acting = Arc::new(Semaphore::new(settings.concurrency.max(1)));
+        // Lease ids need only differ from the one before: seeded by the start time, counted on.
+        let lease_ids = AtomicU64::new(parts.clock.now().millis().wrapping_shl(16));
+        let leases = LeaseWatch::default();
+        Self { shared: Arc::new(Shared { parts, settings, leases, acting, lease_ids }) }
+    }
+
+    /// Takes the domain as far as it goes: to a certificate, to a failure with its next attempt,
+    /// or to whoever else works on it.
+    ///
+    /// # Errors
+    /// When the store fails or the record contradicts itself.
+    pub async fn run(&self, domain: &DomainName, ask: Ask) -> Result<Rested, RunError> {
+        let deadline = Instant::now() + RUN_MAX.duration();
+        for _ in 0..RELOADS_MAX {
+            let Some(mut run) = self.load(domain, ask, deadline).await? else {
+                return Ok(Rested { until: None });
+            };
+            match self.drive(&mut run).await {
+                Ok(until) => return Ok(Rested { until }),
+                Err(RunError::Store(StoreError::Lost { .. })) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        tracing::warn!(%domain, "the record changes faster than it can be worked on; leaving it");
+        Ok(Rested { until: None })
+    }
+
+    async fn load(
+        &self,
+        domain: &DomainName,
+        ask: Ask,
+        deadline: Instant,
+    ) -> Result<Option<Run>, RunError> {
+        let names = std::slice::from_ref(domain);
+        let found = self.shared.parts.store.load(names).await?.into_iter().next().flatten();
+        let Some(Entry { stored, .. }) = found else { return Ok(None) };
+        let now = self.shared.parts.clock.now();
+        // Demand and due time are applied in memory: the first effect's write makes them last.
+        let asked = match ask {
+            Ask::Demand => {
+                apply::demand(&stored.record, now).or_else(|| apply::due(&stored.record, now))
+            }
+            Ask::Due => apply::due(&stored.record, now),
+        };
+        Ok(Some(Run {
+            record: asked.unwrap_or(stored.record),
+            expected: Expected::Version(stored.version),
+            sight: Sight::default(),
+            tries: 0,
+            deadline,
+            place: None,
+        }))
+    }
+
+    async fn drive(&self, run: &mut Run) -> Result<Option<Timestamp>, RunError> {
+        self.take_place(run).await?;
+        loop {
+            let now = self.shared.parts.clock.now();
+            let step = decide(&run.record, &run.sight, &self.shared.settings.holder, now);
+            match self.perform(run, step).await? {
+                Progress::Onward => {}
+                Progress::Rest(until) => return Ok(until),
+            }
+        }
+    }
+
+    /// Waits, and lets another run act meanwhile: nothing waits behind a sleeping job.
+    pub(crate) async fn pause(&self, run: &mut Run, wait: Span) -> Result<(), RunError> {
+        if wait == Span::ZERO {
+            return Ok(());
+        }
+        run.place = None;
+        tokio::time::sleep(wait.duration()).await;
+        self.take_place(run).await
+    }
+
+    async fn take_place(&self, run: &mut Run) -> Result<(), RunError> {
+        let place = Arc::clone(&self.shared.acting).acquire_owned().await;
+        run.place = Some(place.map_err(|closed| RunError::Bug(closed.to_string()))?);
+        Ok(())
+    }
+
+    /// Writes a change after which this process goes on with the record, under a fresh lease.
+    pub(crate) async fn advance(&self, run: &mut Run, mut change: Change) -> Result<(), RunError> {
+        let settings = &self.shared.settings;
+        let id = self.shared.lease_ids.fetch_add(1, Ordering::Relaxed);
+        change.record = apply::leased(change.record, &settings.holder, id, settings.lease);
+        self.write(run, change).await
+    }
+
+    /// Writes a change after which nobody works on the record.
+    pub(crate) async fn release(&self, run: &mut Run, mut change: Change) -> Result<(), RunError> {
+        change.record.lease = None;
+        self.write(run, change).await
+    }
+
+    async fn write(&self, run: &mut Run, mut change: Change) -> Result<(), RunError> {
+        change.record.updated_at = self.shared.parts.clock.now();
+        change.expected = run.expected;
+        run.record = change.record.clone();
+        run.expected = Expected::Version(self.shared.parts.store.write(change).await?);
+        run.tries = 0;
+        Ok(())
+    }
+}

@@ -1,0 +1,293 @@
+//! The effect of each step, and what it makes of the record.
+
+use std::sync::Arc;
+
+use sealwax_core::issuer::{IssueError, Issuer, OrderChallenge, OrderRequest, OrderView, Refusal};
+use sealwax_core::permission::Verdict;
+use sealwax_core::secret::SealPlace;
+use sealwax_core::store::{Challenge, Change, LifecycleEvent, StoreError};
+use sealwax_core::{Cause, DomainRecord, PrivateKey, SealedKey, Span, Step, Timestamp, apply};
+use sealwax_core::{Failure, backoff};
+use sealwax_protocol::{ChallengeToken, DomainName};
+use tokio::time::Instant;
+
+use crate::keys::KeyError;
+use crate::run::{Progress, Run, RunError, Workflow};
+
+/// How long a published answer may be asked for. CAs validate within minutes; the rest is for
+/// orders that wait out an outage.
+const CHALLENGE_LIFE: Span = Span::from_secs(86_400);
+
+impl Workflow {
+    pub(crate) async fn perform(&self, run: &mut Run, step: Step) -> Result<Progress, RunError> {
+        if Instant::now() >= run.deadline && !matches!(step, Step::Rest(_)) {
+            return self.out_of_time(run).await;
+        }
+        match step {
+            Step::Rest(until) => Ok(Progress::Rest(until)),
+            Step::Claim => self.claim(run).await,
+            Step::Confirm => self.confirm(run).await,
+            Step::PlaceOrder { issuer } => self.place_order(run, &issuer).await,
+            Step::Observe { issuer, order_url, wait } => {
+                self.observe(run, &issuer, &order_url, wait).await
+            }
+            Step::Publish(challenge) => self.publish(run, challenge).await,
+            Step::Answer { issuer, order_url } => self.answer(run, &issuer, &order_url).await,
+            Step::StoreKey => self.store_key(run).await,
+            Step::Finalize { issuer, order_url, key } => {
+                self.finalize(run, &issuer, &order_url, &key).await
+            }
+            Step::Download { issuer, order_url, key } => {
+                self.download(run, &issuer, &order_url, key).await
+            }
+            Step::GiveUp(refusal) => self.give_up(run, &refusal).await,
+        }
+    }
+
+    async fn claim(&self, run: &mut Run) -> Result<Progress, RunError> {
+        if let Some(lease) = &run.record.lease {
+            // In a store that one process has to itself, whoever held a lease before is gone.
+            let free = self.shared.parts.store.exclusive()
+                || self.shared.leases.is_silent(&run.record.domain, lease);
+            if !free {
+                return Ok(Progress::Rest(run.record.wake_at()));
+            }
+            tracing::info!(domain = %run.record.domain, from = %lease.holder, "taking work over");
+        }
+        let change = Change::of(run.record.clone(), run.expected);
+        self.advance(run, change).await?;
+        Ok(Progress::Onward)
+    }
+
+    async fn confirm(&self, run: &mut Run) -> Result<Progress, RunError> {
+        let record = run.record.clone();
+        match self.shared.parts.permission.ask(&record.domain).await {
+            Verdict::Granted => {
+                let Some(issuer) = self.shared.parts.choose_issuer(&record.registration) else {
+                    let name = record.registration.issuer.clone().unwrap_or_default();
+                    return self.misconfigured(run, &unknown_issuer(&name)).await;
+                };
+                let ordering = apply::permitted(record, issuer.name()).map_err(bug)?;
+                let change = Change::of(ordering, run.expected);
+                self.advance(run, change).await?;
+                Ok(Progress::Onward)
+            }
+            Verdict::Denied => {
+                let detail = "the permission endpoint answered no".to_owned();
+                self.give_up(run, &Refusal { cause: Cause::PlatformDenied, detail }).await
+            }
+            Verdict::Gone => {
+                let detail = "the permission endpoint answered that the domain has left";
+                let parked = apply::parked(record, Cause::PlatformGone, detail);
+                self.settle(run, parked).await
+            }
+            Verdict::Unknown { detail } => {
+                self.again_or(run, None, |flow, record, now| {
+                    let cause = Cause::PlatformUnavailable;
+                    apply::deferred(record, cause, &detail, None, now, &*flow.shared.parts.jitter)
+                })
+                .await
+            }
+        }
+    }
+
+    async fn place_order(&self, run: &mut Run, name: &str) -> Result<Progress, RunError> {
+        let Some(issuer) = self.issuer(name) else {
+            return self.misconfigured(run, &unknown_issuer(name)).await;
+        };
+        let held = run.record.certificate.as_ref();
+        let ours = held.filter(|held| held.ordered_from.as_deref() == Some(name));
+        let request = OrderRequest {
+            domain: run.record.domain.clone(),
+            profile: run.record.registration.profile.clone(),
+            replaces: ours.and_then(|held| held.ari_id.clone()),
+        };
+        match issuer.place_order(&request).await {
+            Ok(order_url) => {
+                let ordered = apply::ordered(run.record.clone(), order_url).map_err(bug)?;
+                let change = Change::of(ordered, run.expected);
+                self.advance(run, change).await?;
+                Ok(Progress::Onward)
+            }
+            Err(error) => self.ca_error(run, error).await,
+        }
+    }
+
+    async fn observe(
+        &self,
+        run: &mut Run,
+        name: &str,
+        order_url: &str,
+        wait: Span,
+    ) -> Result<Progress, RunError> {
+        let Some(issuer) = self.issuer(name) else {
+            return self.misconfigured(run, &unknown_issuer(name)).await;
+        };
+        self.pause(run, wait).await?;
+        self.keep_lease(run).await?;
+        match issuer.observe(order_url).await {
+            Ok(view) => {
+                run.tries = 0;
+                run.looks_at(view);
+                Ok(Progress::Onward)
+            }
+            Err(error) => self.ca_error(run, error).await,
+        }
+    }
+
+    async fn publish(&self, run: &mut Run, found: OrderChallenge) -> Result<Progress, RunError> {
+        let withdraw = stored_token(&run.record).filter(|token| *token != found.token);
+        let challenged = apply::challenged(run.record.clone(), found.token.clone().into());
+        let publish = Some(Challenge {
+            token: found.token,
+            domain: run.record.domain.clone(),
+            key_authorization: found.key_authorization,
+            expires_at: self.shared.parts.clock.now() + CHALLENGE_LIFE,
+        });
+        let change = Change::of(challenged.map_err(bug)?, run.expected);
+        self.advance(run, Change { publish, withdraw, ..change }).await?;
+        Ok(Progress::Onward)
+    }
+
+    async fn answer(&self, run: &mut Run, name: &str, url: &str) -> Result<Progress, RunError> {
+        let Some(issuer) = self.issuer(name) else {
+            return self.misconfigured(run, &unknown_issuer(name)).await;
+        };
+        match issuer.answer(url).await {
+            Ok(()) => {
+                run.sight.answered = true;
+                run.tries = 0;
+                Ok(Progress::Onward)
+            }
+            Err(error) => self.ca_error(run, error).await,
+        }
+    }
+
+    async fn store_key(&self, run: &mut Run) -> Result<Progress, RunError> {
+        let kind = run.record.registration.key_type.unwrap_or_else(|| {
+            let issuer = run.record.work.issuer().unwrap_or_default();
+            self.shared.settings.key_types.get(issuer).copied().unwrap_or_default()
+        });
+        let keys = Arc::clone(&self.shared.parts.keys);
+        let made = tokio::task::spawn_blocking(move || keys.generate(kind)).await;
+        let key = made.map_err(bug)?.map_err(bug)?;
+        let place = SealPlace::Certificate(run.record.domain.as_str());
+        let sealed = self.shared.parts.sealer.seal(place, &key).await.map_err(sealing)?;
+        let keyed = apply::keyed(run.record.clone(), sealed).map_err(bug)?;
+        let change = Change::of(keyed, run.expected);
+        self.advance(run, change).await?;
+        Ok(Progress::Onward)
+    }
+
+    async fn finalize(
+        &self,
+        run: &mut Run,
+        name: &str,
+        order_url: &str,
+        sealed: &SealedKey,
+    ) -> Result<Progress, RunError> {
+        let Some(issuer) = self.issuer(name) else {
+            return self.misconfigured(run, &unknown_issuer(name)).await;
+        };
+        let key = self.open(&run.record.domain, sealed).await?;
+        let keys = Arc::clone(&self.shared.parts.keys);
+        let domain = run.record.domain.clone();
+        let made = tokio::task::spawn_blocking(move || -> Result<Vec<u8>, KeyError> {
+            keys.signing_request(&key, &domain)
+        });
+        let csr = made.await.map_err(bug)?.map_err(bug)?;
+        match issuer.finalize(order_url, &csr).await {
+            Ok(()) => {
+                run.sight.finalized = true;
+                run.sight.looks = 0;
+                run.tries = 0;
+                Ok(Progress::Onward)
+            }
+            Err(error) => self.ca_error(run, error).await,
+        }
+    }
+
+    pub(crate) async fn open(
+        &self,
+        domain: &DomainName,
+        sealed: &SealedKey,
+    ) -> Result<PrivateKey, RunError> {
+        let place = SealPlace::Certificate(domain.as_str());
+        self.shared.parts.sealer.open(place, sealed).await.map_err(sealing)
+    }
+
+    pub(crate) fn issuer(&self, name: &str) -> Option<Arc<dyn Issuer>> {
+        self.shared.parts.issuer(name).cloned()
+    }
+
+    async fn keep_lease(&self, run: &mut Run) -> Result<(), RunError> {
+        let age = self.shared.parts.clock.now().since(run.record.updated_at);
+        if age < self.shared.settings.lease.scale(1, 3) {
+            return Ok(());
+        }
+        let tries = run.tries;
+        let change = Change::of(run.record.clone(), run.expected);
+        self.advance(run, change).await?;
+        run.tries = tries;
+        Ok(())
+    }
+
+    async fn out_of_time(&self, run: &mut Run) -> Result<Progress, RunError> {
+        let now = self.shared.parts.clock.now();
+        let detail = "the CA did not finish the order in time";
+        let jitter = &*self.shared.parts.jitter;
+        let record = run.record.clone();
+        let deferred = apply::deferred(record, Cause::CaUnavailable, detail, None, now, jitter);
+        self.settle(run, deferred).await
+    }
+}
+
+impl Run {
+    fn looks_at(&mut self, view: OrderView) {
+        let same = self.sight.order.as_ref().is_some_and(|order| order.status == view.status);
+        self.sight.looks = if same { self.sight.looks.saturating_add(1) } else { 0 };
+        self.sight.order = Some(view);
+    }
+}
+
+pub(crate) fn stored_token(record: &DomainRecord) -> Option<ChallengeToken> {
+    record.work.token().and_then(|token| ChallengeToken::parse(token).ok())
+}
+
+pub(crate) fn event(at: Timestamp, kind: &str, detail: String) -> LifecycleEvent {
+    LifecycleEvent { at, kind: kind.to_owned(), detail }
+}
+
+pub(crate) fn failure_event(at: Timestamp, failure: &Failure) -> LifecycleEvent {
+    let cause = serde_name(failure.cause);
+    event(at, "attempt.failed", format!("{cause}: {}", failure.detail))
+}
+
+fn serde_name(cause: Cause) -> String {
+    serde_json::to_value(cause)
+        .ok()
+        .and_then(|value| value.as_str().map(str::to_owned))
+        .unwrap_or_default()
+}
+
+fn unknown_issuer(name: &str) -> String {
+    format!("no [[issuer]] is named {name:?}; add one or register the domain with another")
+}
+
+/// In-run patience, shared by the CA's errors and the platform's silence.
+pub(crate) fn in_run_wait(run: &mut Run, after: Option<Span>) -> Option<Span> {
+    run.tries = run.tries.saturating_add(1);
+    backoff::in_run(run.tries, after)
+}
+
+pub(crate) fn bug(error: impl std::fmt::Display) -> RunError {
+    RunError::Bug(error.to_string())
+}
+
+fn sealing(error: sealwax_core::secret::SealError) -> RunError {
+    RunError::Store(StoreError::Misconfigured { detail: error.to_string() })
+}
+
+pub(crate) fn failed_now(error: &IssueError) -> Option<Option<Span>> {
+    if let IssueError::Retry { after, .. } = error { Some(*after) } else { None }
+}

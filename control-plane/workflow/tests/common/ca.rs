@@ -1,0 +1,177 @@
+//! A CA in memory: the protocol's states, real signatures, faults on command.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use rcgen::{CertificateParams, CertifiedIssuer, KeyPair};
+use sealwax_core::issuer::{
+    IssueError, Issuer, OrderChallenge, OrderRequest, OrderStatus, OrderView, Refusal, RenewalInfo,
+};
+use sealwax_core::{Chain, Clock, Span};
+use sealwax_protocol::{ChallengeToken, DomainName};
+
+pub(crate) const LIFE: Span = Span::from_secs(90 * 86_400);
+
+pub(crate) struct MemoryCa {
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+    root: CertifiedIssuer<'static, KeyPair>,
+}
+
+#[derive(Default)]
+struct State {
+    orders: HashMap<String, Placed>,
+    faults: HashMap<&'static str, VecDeque<IssueError>>,
+    rejects: HashMap<DomainName, Refusal>,
+    signed: u32,
+}
+
+struct Placed {
+    domain: DomainName,
+    status: OrderStatus,
+    token: ChallengeToken,
+    refusal: Option<Refusal>,
+    chain: Option<Chain>,
+}
+
+impl MemoryCa {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.distinguished_name.push(rcgen::DnType::CommonName, "Memory CA");
+        let root = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        Self { clock, state: Mutex::default(), root }
+    }
+
+    /// The next calls of this kind fail like this.
+    pub(crate) fn fail(&self, call: &'static str, errors: impl IntoIterator<Item = IssueError>) {
+        self.state.lock().unwrap().faults.entry(call).or_default().extend(errors);
+    }
+
+    /// Validation of this domain fails from now on.
+    pub(crate) fn reject(&self, domain: &DomainName, refusal: Refusal) {
+        self.state.lock().unwrap().rejects.insert(domain.clone(), refusal);
+    }
+
+    pub(crate) fn accept(&self, domain: &DomainName) {
+        self.state.lock().unwrap().rejects.remove(domain);
+    }
+
+    pub(crate) fn orders_for(&self, domain: &DomainName) -> usize {
+        let state = self.state.lock().unwrap();
+        state.orders.values().filter(|placed| placed.domain == *domain).count()
+    }
+
+    pub(crate) fn signed(&self) -> u32 {
+        self.state.lock().unwrap().signed
+    }
+
+    fn fault(&self, call: &'static str) -> Result<(), IssueError> {
+        let mut state = self.state.lock().unwrap();
+        let queued = state.faults.get_mut(call).and_then(VecDeque::pop_front);
+        queued.map_or(Ok(()), Err)
+    }
+
+    fn sign(&self, csr: &[u8]) -> Chain {
+        let der = csr.to_vec().into();
+        let mut request = rcgen::CertificateSigningRequestParams::from_der(&der).unwrap();
+        let now = i64::try_from(self.clock.now().secs()).unwrap();
+        let moment = |secs: i64| time::OffsetDateTime::from_unix_timestamp(secs).unwrap();
+        request.params.not_before = moment(now);
+        request.params.not_after = moment(now + i64::try_from(LIFE.secs()).unwrap());
+        request.params.use_authority_key_identifier_extension = true;
+        let leaf = request.signed_by(&self.root).unwrap();
+        Chain::from_pem(format!("{}{}", leaf.pem(), self.root.pem())).unwrap()
+    }
+
+    fn with<T>(
+        &self,
+        url: &str,
+        act: impl FnOnce(&mut Placed) -> Result<T, IssueError>,
+    ) -> Result<T, IssueError> {
+        let mut state = self.state.lock().unwrap();
+        let gone = || IssueError::OrderGone { detail: "no such order".into() };
+        act(state.orders.get_mut(url).ok_or_else(gone)?)
+    }
+}
+
+#[async_trait]
+impl Issuer for MemoryCa {
+    fn name(&self) -> &str {
+        "memory"
+    }
+
+    async fn place_order(&self, request: &OrderRequest) -> Result<String, IssueError> {
+        self.fault("place_order")?;
+        let mut state = self.state.lock().unwrap();
+        let number = state.orders.len() + 1;
+        let url = format!("memory:order/{number}");
+        let placed = Placed {
+            domain: request.domain.clone(),
+            status: OrderStatus::Pending,
+            token: ChallengeToken::parse(&format!("token{number}")).unwrap(),
+            refusal: None,
+            chain: None,
+        };
+        state.orders.insert(url.clone(), placed);
+        Ok(url)
+    }
+
+    async fn observe(&self, order_url: &str) -> Result<OrderView, IssueError> {
+        self.fault("observe")?;
+        self.with(order_url, |placed| {
+            let pending = placed.status == OrderStatus::Pending;
+            let challenge = pending.then(|| OrderChallenge {
+                token: placed.token.clone(),
+                key_authorization: format!("{}.thumb", placed.token),
+                processing: false,
+            });
+            Ok(OrderView {
+                url: order_url.to_owned(),
+                status: placed.status,
+                challenge,
+                failure: placed.refusal.clone(),
+                retry_after: None,
+            })
+        })
+    }
+
+    async fn answer(&self, order_url: &str) -> Result<(), IssueError> {
+        self.fault("answer")?;
+        let domain = self.with(order_url, |placed| Ok(placed.domain.clone()))?;
+        let refusal = self.state.lock().unwrap().rejects.get(&domain).cloned();
+        self.with(order_url, |placed| {
+            placed.status =
+                if refusal.is_some() { OrderStatus::Invalid } else { OrderStatus::Ready };
+            placed.refusal = refusal;
+            Ok(())
+        })
+    }
+
+    async fn finalize(&self, order_url: &str, csr_der: &[u8]) -> Result<(), IssueError> {
+        self.fault("finalize")?;
+        let chain = self.sign(csr_der);
+        self.with(order_url, |placed| {
+            assert_eq!(placed.status, OrderStatus::Ready, "finalized once, when ready");
+            placed.status = OrderStatus::Valid;
+            placed.chain = Some(chain);
+            Ok(())
+        })?;
+        self.state.lock().unwrap().signed += 1;
+        Ok(())
+    }
+
+    async fn download(&self, order_url: &str) -> Result<Chain, IssueError> {
+        self.fault("download")?;
+        self.with(order_url, |placed| Ok(placed.chain.clone().expect("valid")))
+    }
+
+    async fn renewal_info(&self, _ari_id: &str) -> Result<Option<RenewalInfo>, IssueError> {
+        Ok(None)
+    }
+
+    async fn revoke(&self, _leaf_der: &[u8]) -> Result<(), IssueError> {
+        Ok(())
+    }
+}
