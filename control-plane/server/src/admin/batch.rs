@@ -1,0 +1,172 @@
+//! `POST /v1/domains:batch`: many registrations over one request, streamed both ways.
+
+use std::time::Duration;
+
+use axum::body::{Body, BodyDataStream};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse as _, Response};
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt as _;
+use futures::stream::{self, Stream};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::domains::{RegistrationBody, malformed_body};
+use super::{AdminApi, parse_name};
+use crate::web::{PROBLEM_JSON, Problem};
+
+/// Media type of one JSON value a line.
+pub(crate) const NDJSON: &str = "application/x-ndjson";
+/// Longest line, in bytes.
+pub(crate) const LINE_BYTES_MAX: usize = 8 * 1024;
+/// Lines of one batch worked on at a time.
+const AT_A_TIME: usize = 32;
+/// How long a caller may be silent in the middle of a batch.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
+
+/// One line in.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct BatchLine {
+    /// The domain to register.
+    pub domain: String,
+    /// What the platform says about it.
+    #[serde(flatten)]
+    pub registration: RegistrationBody,
+}
+
+/// One line out, in the order of the lines in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BatchResult {
+    /// The line's number, from 1; empty lines count but have no result.
+    pub line: u64,
+    /// The domain, as far as it could be read.
+    pub domain: Option<String>,
+    /// 201 created, 200 was there, otherwise the problem's status.
+    pub status: u16,
+    /// Why not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+}
+
+/// Registers many domains: one JSON object a line in, one result a line out, in order.
+#[utoipa::path(post, path = "/v1/domains:batch", tag = "domains",
+    request_body(content = BatchLine, content_type = NDJSON,
+        description = "One object a line, each at most 8 KiB"),
+    responses(
+        (status = 200, description = "One result a line", body = BatchResult,
+            content_type = NDJSON),
+        (status = "4XX", description = "Refused", body = Problem, content_type = PROBLEM_JSON)))]
+pub(super) async fn register(State(api): State<AdminApi>, body: Body) -> Response {
+    let results = lines(body.into_data_stream())
+        .enumerate()
+        .map(move |(index, line)| {
+            let api = api.clone();
+            let number = u64::try_from(index).unwrap_or(u64::MAX).saturating_add(1);
+            async move { one(&api, number, line).await }
+        })
+        .buffered(AT_A_TIME)
+        .filter_map(async |result| {
+            result.map(|result| Ok::<_, std::convert::Infallible>(spelled(&result)))
+        });
+    ([(CONTENT_TYPE, NDJSON)], Body::from_stream(results)).into_response()
+}
+
+fn spelled(result: &BatchResult) -> Bytes {
+    let mut line = serde_json::to_vec(result).unwrap_or_default();
+    line.push(b'\n');
+    line.into()
+}
+
+/// `None`: an empty line.
+async fn one(api: &AdminApi, line: u64, text: Result<Bytes, Problem>) -> Option<BatchResult> {
+    let text = match text {
+        Ok(text) if text.trim_ascii().is_empty() => return None,
+        Ok(text) => text,
+        Err(problem) => return Some(failed(line, None, problem)),
+    };
+    // Taken apart by hand: serde cannot refuse unknown fields through a flattened struct.
+    let mut fields: serde_json::Map<String, serde_json::Value> = match serde_json::from_slice(&text)
+    {
+        Ok(fields) => fields,
+        Err(error) => return Some(failed(line, None, malformed_body(error.to_string()))),
+    };
+    let Some(serde_json::Value::String(name)) = fields.remove("domain") else {
+        return Some(failed(line, None, malformed_body("a line has a text \"domain\"")));
+    };
+    match put(api, &name, fields).await {
+        Ok((domain, status)) => {
+            Some(BatchResult { line, domain: Some(domain), status: status.as_u16(), problem: None })
+        }
+        Err(problem) => Some(failed(line, Some(name), problem)),
+    }
+}
+
+async fn put(
+    api: &AdminApi,
+    name: &str,
+    fields: serde_json::Map<String, serde_json::Value>,
+) -> Result<(String, StatusCode), Problem> {
+    let domain = parse_name(name)?;
+    let said: RegistrationBody = serde_json::from_value(serde_json::Value::Object(fields))
+        .map_err(|error| malformed_body(error.to_string()))?;
+    let put = api.registry.put(&domain, said.checked()?).await?;
+    let status = if put.created { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((domain.to_string(), status))
+}
+
+fn failed(line: u64, domain: Option<String>, problem: Problem) -> BatchResult {
+    BatchResult { line, domain, status: problem.status, problem: Some(problem) }
+}
+
+struct Lines {
+    body: BodyDataStream,
+    unread: BytesMut,
+    ended: bool,
+}
+
+/// The lines of a body. One that is too long, or a body that breaks off, ends them with a problem.
+fn lines(body: BodyDataStream) -> impl Stream<Item = Result<Bytes, Problem>> {
+    let start = Lines { body, unread: BytesMut::new(), ended: false };
+    stream::unfold(start, async |mut lines| {
+        let line = lines.next().await?;
+        Some((line, lines))
+    })
+}
+
+impl Lines {
+    async fn next(&mut self) -> Option<Result<Bytes, Problem>> {
+        loop {
+            if let Some(end) = self.unread.iter().position(|&byte| byte == b'\n') {
+                if end > LINE_BYTES_MAX {
+                    return Some(Err(self.end(too_long())));
+                }
+                return Some(Ok(self.unread.split_to(end.saturating_add(1)).freeze()));
+            }
+            if self.unread.len() > LINE_BYTES_MAX {
+                return Some(Err(self.end(too_long())));
+            }
+            if self.ended {
+                let rest = self.unread.split().freeze();
+                return (!rest.is_empty()).then_some(Ok(rest));
+            }
+            match tokio::time::timeout(SILENCE_MAX, self.body.next()).await {
+                Ok(Some(Ok(chunk))) => self.unread.extend_from_slice(&chunk),
+                Ok(None) => self.ended = true,
+                Ok(Some(Err(error))) => return Some(Err(self.end(error.to_string()))),
+                Err(_) => return Some(Err(self.end("nothing came for a minute".to_owned()))),
+            }
+        }
+    }
+
+    fn end(&mut self, said: String) -> Problem {
+        self.ended = true;
+        self.unread.clear();
+        malformed_body(said)
+    }
+}
+
+fn too_long() -> String {
+    format!("a line is longer than {LINE_BYTES_MAX} bytes; nothing after it was read")
+}

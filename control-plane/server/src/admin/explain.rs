@@ -1,0 +1,189 @@
+//! What happened to a domain, what is wrong, who must act, what to change, what happens next.
+
+use sealwax_core::store::LifecycleEvent;
+use sealwax_core::{DomainRecord, DomainState, Failure, Timestamp, Who};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::view::{DomainView, EventView};
+
+/// The explanation of a domain's state, in words that can be forwarded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Explanation {
+    /// The domain as it is.
+    pub record: DomainView,
+    /// What its state means.
+    pub summary: String,
+    /// What is wrong, if something is.
+    pub wrong: Option<String>,
+    /// Who must act and what to change, if someone must.
+    pub act: Option<String>,
+    /// What happens next by itself.
+    pub next: String,
+    /// What happened, oldest first.
+    pub timeline: Vec<Moment>,
+}
+
+/// One step of the timeline.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Moment {
+    /// RFC 3339.
+    pub at: String,
+    /// The event's kind.
+    pub kind: String,
+    /// The kind in words.
+    pub what: String,
+    /// What was seen.
+    pub detail: String,
+}
+
+impl Explanation {
+    /// Explains a record by its events, newest first as the store has them.
+    #[must_use]
+    pub fn of(record: &DomainRecord, events: &[LifecycleEvent], now: Timestamp) -> Self {
+        Self {
+            record: DomainView::from(record),
+            summary: summary(record, now),
+            wrong: record.failure.as_ref().map(wrong),
+            act: record.failure.as_ref().map(act),
+            next: next(record, now),
+            timeline: events.iter().rev().map(moment).collect(),
+        }
+    }
+}
+
+fn summary(record: &DomainRecord, now: Timestamp) -> String {
+    let domain = &record.domain;
+    let served = match &record.certificate {
+        Some(held) if held.valid_at(now) => {
+            format!(" The certificate it has is served until {}.", held.not_after)
+        }
+        Some(held) => format!(" The certificate it had expired at {}.", held.not_after),
+        None => " It has no certificate, so its handshakes fail.".to_owned(),
+    };
+    match record.state() {
+        DomainState::Pending => format!("{domain} is registered and has no certificate yet."),
+        DomainState::Issuing => format!("The first certificate of {domain} is being issued."),
+        DomainState::Issued => format!("{domain} has a certificate.{served}"),
+        DomainState::Deferred => {
+            format!("The last attempt to issue for {domain} failed and is repeated.{served}")
+        }
+        DomainState::Refused => {
+            format!("Issuing for {domain} failed, and someone must act.{served}")
+        }
+        DomainState::Parked => {
+            format!("{domain} is parked: nothing is issued for it any more.{served}")
+        }
+    }
+}
+
+fn wrong(failure: &Failure) -> String {
+    let times = if failure.attempts == 1 {
+        "once".to_owned()
+    } else {
+        format!("{} times in a row", failure.attempts)
+    };
+    format!("{} ({times})", failure.detail)
+}
+
+fn act(failure: &Failure) -> String {
+    let who = match failure.cause.who() {
+        Who::Customer => "The owner of the domain must act",
+        Who::Platform => "The platform must act",
+        Who::Ca => "It is up to the certificate authority",
+    };
+    format!("{who}. {}", failure.cause.fix())
+}
+
+fn next(record: &DomainRecord, now: Timestamp) -> String {
+    let state = record.state();
+    if state == DomainState::Parked {
+        return "Nothing, until it is registered again.".to_owned();
+    }
+    if record.work.in_flight() {
+        return "The order is being worked on.".to_owned();
+    }
+    match record.wake_at() {
+        Some(at) if at <= now => "It is due and tried within seconds.".to_owned(),
+        Some(at) if record.failure.is_some() => format!("It is tried again at {at}."),
+        Some(at) => format!("It is renewed at {at}."),
+        None if record.certificate.is_some() => {
+            "Nothing: this certificate was brought along and is not renewed.".to_owned()
+        }
+        None => {
+            "A certificate is issued when the first handshake or request asks for it.".to_owned()
+        }
+    }
+}
+
+fn moment(event: &LifecycleEvent) -> Moment {
+    let EventView { at, kind, detail } = EventView::from(event);
+    Moment { at, what: in_words(&kind).to_owned(), kind, detail }
+}
+
+fn in_words(kind: &str) -> &str {
+    match kind {
+        "domain.registered" => "registered",
+        "domain.updated" => "registered again",
+        "renewal.requested" => "a new certificate was asked for",
+        "certificate.issued" => "the first certificate was issued",
+        "certificate.renewed" => "the certificate was renewed",
+        "attempt.failed" => "an attempt failed",
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sealwax_core::{Cause, Registration, Work};
+    use sealwax_protocol::DomainName;
+
+    use super::*;
+
+    fn record() -> DomainRecord {
+        let domain = DomainName::parse("a.example.com").unwrap();
+        DomainRecord::registered(domain, Registration::default(), Timestamp::from_secs(0))
+    }
+
+    #[test]
+    fn a_failure_is_explained_with_who_what_and_when() {
+        let mut record = record();
+        record.failure = Some(Failure {
+            cause: Cause::DnsNoRecord,
+            detail: "no A or AAAA record".to_owned(),
+            attempts: 3,
+            next_attempt_at: Some(Timestamp::from_secs(1_767_225_600)),
+            refused: true,
+        });
+        let told = Explanation::of(&record, &[], Timestamp::from_secs(5));
+        assert_eq!(told.wrong.as_deref(), Some("no A or AAAA record (3 times in a row)"));
+        assert!(
+            told.act.unwrap().starts_with("The owner of the domain must act. Add an A or AAAA")
+        );
+        assert_eq!(told.next, "It is tried again at 2026-01-01T00:00:00Z.");
+        assert!(told.summary.contains("someone must act. It has no certificate"));
+    }
+
+    #[test]
+    fn every_state_says_what_happens_next() {
+        let now = Timestamp::from_secs(5);
+        let next = |work: Work| Explanation::of(&DomainRecord { work, ..record() }, &[], now).next;
+        assert!(next(Work::Idle).contains("first handshake"));
+        assert!(next(Work::Parked).contains("registered again"));
+        assert!(next(Work::Wanted { since: now }).contains("within seconds"));
+        assert!(next(Work::Ordering { issuer: "ca".to_owned() }).contains("worked on"));
+    }
+
+    #[test]
+    fn the_timeline_is_oldest_first() {
+        let event = |secs: i64, kind: &str| LifecycleEvent {
+            at: Timestamp::from_secs(secs),
+            kind: kind.to_owned(),
+            detail: String::new(),
+        };
+        let newest_first = [event(2, "certificate.issued"), event(1, "domain.registered")];
+        let told = Explanation::of(&record(), &newest_first, Timestamp::from_secs(5));
+        let kinds: Vec<_> = told.timeline.iter().map(|moment| moment.what.as_str()).collect();
+        assert_eq!(kinds, ["registered", "the first certificate was issued"]);
+    }
+}

@@ -1,0 +1,86 @@
+//! The admin API: registering domains and looking at them.
+
+mod batch;
+mod domains;
+mod explain;
+mod gate;
+mod health;
+mod name;
+mod openapi;
+mod problems;
+mod token;
+mod view;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post, put};
+
+use crate::registry::Registry;
+use crate::web::{Bounds, Problem, bound};
+
+pub(crate) use batch::LINE_BYTES_MAX;
+pub use batch::{BatchLine, BatchResult};
+pub use domains::RegistrationBody;
+pub use explain::{Explanation, Moment};
+pub use health::{Health, Troubles};
+pub use name::{NameError, parse_name};
+pub use openapi::openapi;
+pub use token::{Token, TokenError, read_token_file};
+pub use view::{CertificateView, DomainView, EventView, EventsView, FailureView, PageView};
+
+/// Bounds of the admin API. The body bound is for single requests; a batch streams.
+pub const BOUNDS: Bounds =
+    Bounds { requests: 256, answer_within: Duration::from_secs(30), body_bytes: 64 * 1024 };
+
+/// What the admin API is made of.
+#[derive(Clone)]
+pub struct AdminApi {
+    /// The domains.
+    pub registry: Registry,
+    /// Whether the process can do its work.
+    pub health: Arc<dyn Health>,
+    /// What callers must show; `None`: the listener is loopback and nothing is asked for.
+    pub token: Option<Arc<Token>>,
+}
+
+impl AdminApi {
+    /// The API as a router, within [`BOUNDS`].
+    pub fn router(self) -> Router {
+        let guarded = Router::new()
+            .route(
+                "/v1/domains/{domain}",
+                put(domains::register).get(domains::show).delete(domains::remove),
+            )
+            .route("/v1/domains", get(domains::list))
+            .route("/v1/domains:batch", post(batch::register))
+            .route("/v1/domains/{domain}/renew", post(domains::renew))
+            .route("/v1/domains/{domain}/events", get(domains::events))
+            .route("/v1/domains/{domain}/explain", get(domains::explain))
+            .route("/metrics", get(health::metrics))
+            .layer(from_fn_with_state(self.token.clone(), gate::check));
+        let open = Router::new()
+            .route("/healthz", get(health::alive))
+            .route("/readyz", get(health::ready))
+            .route("/openapi.json", get(openapi::document));
+        let routes = guarded
+            .merge(open)
+            .fallback(async || {
+                let said = "the admin API has no such path";
+                Problem::new(StatusCode::NOT_FOUND, "no-such-path", said)
+            })
+            .method_not_allowed_fallback(async || {
+                let said = "this path does not know this method";
+                Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", said)
+            })
+            .with_state(self);
+        bound(routes, BOUNDS)
+    }
+}
+
+#[cfg(test)]
+#[path = "admin_tests.rs"]
+mod tests;

@@ -1,0 +1,53 @@
+//! Why the control plane cannot start.
+
+use std::net::SocketAddr;
+
+use sealwax_core::store::StoreError;
+
+/// Each says what is wrong and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppError {
+    /// A listener's address cannot be had.
+    #[error(
+        "cannot listen on {address} for [{section}]: {source}; stop what listens there or set [{section}] listen to another address"
+    )]
+    Listen {
+        /// The configuration's section.
+        section: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The key-encryption key cannot be used.
+    #[error("{0}")]
+    Keys(String),
+    /// An issuer's settings cannot be used.
+    #[error("[[issuer]] {name}: {detail}")]
+    Issuer {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        detail: String,
+    },
+    /// The permission endpoint's client cannot be made.
+    #[error("[permission] ask_url cannot be used: {0}")]
+    Permission(String),
+    /// The admin token cannot be used.
+    #[error("[admin] token_file: {0}")]
+    Token(String),
+    /// A file named in the configuration cannot be read.
+    #[error("{what} {path} cannot be read: {source}")]
+    File {
+        /// What it is for.
+        what: &'static str,
+        /// Which.
+        path: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}

@@ -1,0 +1,88 @@
+//! Composition: opens the store, builds the parts, binds the listeners, and stops in order.
+
+mod announcements;
+mod error;
+mod health;
+mod issuers;
+mod keys;
+mod listeners;
+mod parts;
+mod sealing;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sealwax_core::Span;
+use sealwax_workflow::{changes, sweep};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Config;
+pub use announcements::Announcements;
+pub use error::AppError;
+use listeners::Listeners;
+pub use parts::{App, open_store};
+
+/// How long work in flight may take to come to its next write after a stop was asked for. What
+/// is cut off goes on from the store.
+const STOP_WAIT: Duration = Duration::from_secs(10);
+/// How often the change log is read: with the read itself well within the promised second.
+const CHANGES_INTERVAL: Span = Span::from_millis(400);
+
+/// Runs the control plane until the process is told to stop (SIGINT, SIGTERM).
+///
+/// # Errors
+/// Why it cannot start; each says what to do.
+pub async fn run(config: Config) -> Result<(), AppError> {
+    let stop = CancellationToken::new();
+    tokio::spawn(stop_on_signal(stop.clone()));
+    run_until(config, stop).await
+}
+
+/// [`run`], until `stop` is cancelled.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_until(config: Config, stop: CancellationToken) -> Result<(), AppError> {
+    let listeners = Listeners::bind(&config).await?;
+    let app = App::build(&config).await?;
+    let tasks = TaskTracker::new();
+    tasks.spawn(app.queue.clone().serve(stop.clone()));
+    tasks.spawn(sweep::serve(
+        Arc::clone(&app.store),
+        Arc::clone(&app.clock),
+        app.queue.clone(),
+        config.renewal.sweep_interval,
+        stop.clone(),
+    ));
+    if !app.store.exclusive() {
+        let announcer = Arc::clone(&app.announcements) as Arc<dyn sealwax_workflow::Announcer>;
+        let store = Arc::clone(&app.store);
+        tasks.spawn(changes::serve(store, announcer, CHANGES_INTERVAL, stop.clone()));
+    }
+    listeners.serve(&app, &config, &tasks, &stop)?;
+    tasks.close();
+    stop.cancelled().await;
+    tracing::info!("stopping");
+    if tokio::time::timeout(STOP_WAIT, tasks.wait()).await.is_err() {
+        tracing::warn!("some work did not stop in time; it goes on from the store");
+    }
+    Ok(())
+}
+
+async fn stop_on_signal(stop: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (interrupt, terminate) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    match (interrupt, terminate) {
+        (Ok(mut interrupt), Ok(mut terminate)) => {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            stop.cancel();
+        }
+        (Err(error), _) | (_, Err(error)) => {
+            tracing::warn!(%error, "signals cannot be heard; stop with SIGKILL, nothing is lost");
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The parts, put together.
+
+use std::sync::Arc;
+
+use sealwax_core::permission::Permission;
+use sealwax_core::secret::Sealer;
+use sealwax_core::store::Store;
+use sealwax_core::{Clock, Jitter, Span};
+use sealwax_store::{DynamoStore, RemoteSettings, open_embedded, open_remote};
+use sealwax_workflow::{Parts, Queue, Settings, Workflow};
+use sealwax_xds::{XdsConfig, XdsServer};
+
+use super::announcements::Announcements;
+use super::error::AppError;
+use super::keys::LocalKeys;
+use super::{issuers, sealing};
+use crate::catalog::{CacheBounds, Catalog, CatalogParts};
+use crate::config::{self, Config};
+use crate::permission::{AskEndpoint, RegistrationIsPermission};
+use crate::system::{SystemClock, SystemJitter, process_name};
+
+/// Bytes of certificates kept in memory: about 16,000 P-256 ones.
+const CACHE_BYTES: u64 = 96 * 1024 * 1024;
+/// How long a cached certificate is believed without a word from the store.
+const CERTIFICATE_LIFE: Span = Span::from_secs(600);
+/// How long an unknown name is believed to stay unknown, if nobody registers it.
+const NEGATIVE_LIFE: Span = Span::from_secs(60);
+
+/// Everything that runs.
+pub struct App {
+    /// All state.
+    pub store: Arc<dyn Store>,
+    /// Wall time.
+    pub clock: Arc<dyn Clock>,
+    /// Which domain is next.
+    pub queue: Queue,
+    /// What may be served.
+    pub catalog: Arc<Catalog>,
+    /// Serves Envoy.
+    pub xds: Arc<XdsServer>,
+    /// Tells caches and edges.
+    pub announcements: Arc<Announcements>,
+}
+
+impl App {
+    /// Opens the store and puts the parts together. Starts nothing but the catalog's loader.
+    ///
+    /// # Errors
+    /// What keeps it from starting.
+    pub async fn build(config: &Config) -> Result<Self, AppError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let jitter: Arc<dyn Jitter> = Arc::new(SystemJitter::default());
+        let store: Arc<dyn Store> = Arc::new(open_store(&config.store, Arc::clone(&clock)).await?);
+        let sealer: Arc<dyn Sealer> = sealing::open(config, &store).await?;
+        let issuers = issuers::build(&config.issuers, &store, &sealer, &clock)?;
+        let announcements = Arc::new(Announcements::default());
+        let workflow = Workflow::new(
+            Parts {
+                store: Arc::clone(&store),
+                sealer: Arc::clone(&sealer),
+                permission: permission(&config.permission)?,
+                issuers,
+                keys: Arc::new(LocalKeys),
+                clock: Arc::clone(&clock),
+                jitter: Arc::clone(&jitter),
+                announcer: Arc::clone(&announcements) as Arc<dyn sealwax_workflow::Announcer>,
+            },
+            Settings {
+                holder: process_name(),
+                lease: config.issuance.lease,
+                key_types: issuers::key_types(&config.issuers),
+                concurrency: config.issuance.concurrency,
+            },
+        );
+        let queue = Queue::new(workflow);
+        let catalog = Arc::new(Catalog::new(
+            CatalogParts { store: Arc::clone(&store), sealer, clock: Arc::clone(&clock), jitter },
+            CacheBounds {
+                bytes: CACHE_BYTES,
+                certificate_life: CERTIFICATE_LIFE,
+                negative_life: NEGATIVE_LIFE,
+            },
+            config.issuance.on_handshake,
+        ));
+        catalog.demand_through(queue.clone());
+        let source = Arc::clone(&catalog) as Arc<dyn sealwax_xds::CertificateSource>;
+        let xds = Arc::new(XdsServer::new(xds_config(config), source));
+        announcements.connect(Arc::clone(&catalog), Arc::clone(&xds), queue.clone());
+        Ok(Self { store, clock, queue, catalog, xds, announcements })
+    }
+}
+
+fn xds_config(config: &Config) -> XdsConfig {
+    XdsConfig {
+        max_wait: config.issuance.max_wait.duration(),
+        max_names_per_edge: config.xds.budget_names,
+        ..XdsConfig::default()
+    }
+}
+
+/// Opens the configured store; creates nothing in a remote one.
+///
+/// # Errors
+/// What keeps it from being opened.
+pub async fn open_store(
+    configured: &config::Store,
+    clock: Arc<dyn Clock>,
+) -> Result<DynamoStore, AppError> {
+    match configured {
+        config::Store::Embedded { path } => Ok(open_embedded(path, clock).await?),
+        config::Store::Dynamodb { table_prefix, region, endpoint_url } => {
+            let settings = RemoteSettings {
+                region: region.clone(),
+                endpoint_url: endpoint_url.as_ref().map(ToString::to_string),
+                table_prefix: table_prefix.clone(),
+                ..RemoteSettings::default()
+            };
+            Ok(open_remote(&settings, clock).await?)
+        }
+    }
+}
+
+fn permission(configured: &config::Permission) -> Result<Arc<dyn Permission>, AppError> {
+    match &configured.ask_url {
+        None => Ok(Arc::new(RegistrationIsPermission)),
+        Some(url) => {
+            let endpoint = AskEndpoint::new(configured, url.clone());
+            Ok(Arc::new(endpoint.map_err(|error| AppError::Permission(error.to_string()))?))
+        }
+    }
+}

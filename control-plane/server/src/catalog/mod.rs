@@ -1,0 +1,165 @@
+//! What may be served for a name, now: the cache between handshakes and the store.
+//!
+//! ```text
+//! handshake -> peek (memory) -> lookup -> one load a name, many names a read -> store
+//!                                  '-> nothing to serve, but allowed: demand -> queue
+//! ```
+//!
+//! A certificate that was served once stays serveable from memory while the store is away, for
+//! as long as it is valid. Nothing here ever decides to order: demand goes through the workflow,
+//! which asks the record.
+
+mod cache;
+mod loader;
+mod readiness;
+mod standing;
+
+use std::sync::Arc;
+use std::sync::OnceLock;
+
+use async_trait::async_trait;
+use sealwax_core::secret::Sealer;
+use sealwax_core::store::Store;
+use sealwax_core::{Clock, Jitter, Timestamp};
+use sealwax_protocol::DomainName;
+use sealwax_workflow::{Ask, Lane, Queue};
+use sealwax_xds::{CertificateSource, Lookup};
+
+pub use cache::CacheBounds;
+use cache::StandingCache;
+use loader::{Load, Loader};
+pub use standing::{Held, Standing};
+
+/// What the catalog is made of.
+pub struct CatalogParts {
+    /// All state.
+    pub store: Arc<dyn Store>,
+    /// Opens private keys.
+    pub sealer: Arc<dyn Sealer>,
+    /// Wall time.
+    pub clock: Arc<dyn Clock>,
+    /// Spreads negative answers.
+    pub jitter: Arc<dyn Jitter>,
+}
+
+/// The serving side's view of every domain.
+pub struct Catalog {
+    cache: Arc<StandingCache>,
+    loader: Loader,
+    clock: Arc<dyn Clock>,
+    demand: OnceLock<Queue>,
+    on_handshake: bool,
+}
+
+impl Catalog {
+    /// Starts the loader's task; needs a runtime.
+    #[must_use]
+    pub fn new(parts: CatalogParts, bounds: CacheBounds, on_handshake: bool) -> Self {
+        let clock = Arc::clone(&parts.clock);
+        let cache =
+            Arc::new(StandingCache::new(bounds, Arc::clone(&clock), Arc::clone(&parts.jitter)));
+        let loader = Loader::start(parts, Arc::clone(&cache));
+        Self { cache, loader, clock, demand: OnceLock::new(), on_handshake }
+    }
+
+    /// Where demand goes. Until this is called nothing is demanded.
+    pub fn demand_through(&self, queue: Queue) {
+        if self.demand.set(queue).is_err() {
+            tracing::debug!("the catalog has its queue already");
+        }
+    }
+
+    /// The domain may stand differently now: the next look reads the store.
+    pub fn forget(&self, domain: &DomainName) {
+        // In this order: a read that ends in between is remembered and then forgotten.
+        self.loader.mark_changed(domain);
+        self.cache.forget(domain);
+    }
+
+    /// Any domain may stand differently now.
+    pub fn forget_all(&self) {
+        self.cache.expire_all();
+    }
+
+    /// How a domain stands, from memory if that is fresh, else from the store. `None`: the store
+    /// is away and nothing usable is in memory.
+    pub async fn standing(&self, domain: &DomainName) -> Option<Standing> {
+        if let Some(fresh) = self.cache.fresh(domain) {
+            return Some(fresh);
+        }
+        match self.loader.load(domain).await {
+            Load::Found(standing) => Some(standing),
+            Load::StoreAway => self.cache.stale(domain),
+        }
+    }
+
+    /// Asks for a certificate if the domain waits for demand; says how it stands then.
+    pub async fn demand(&self, domain: &DomainName, lane: Lane) -> Option<Standing> {
+        let standing = self.standing(domain).await?;
+        let waits = matches!(standing, Standing::Waiting { idle: true })
+            || matches!(&standing, Standing::Ready(held) if held.due(self.clock.now()));
+        if waits
+            && (lane != Lane::Handshake || self.on_handshake)
+            && let Some(queue) = self.demand.get()
+        {
+            queue.submit(domain, lane, Ask::Demand);
+        }
+        Some(standing)
+    }
+
+    /// Entries in memory, for metrics.
+    #[must_use]
+    pub fn cached(&self) -> u64 {
+        self.cache.len()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn answer(&self, standing: &Standing) -> Lookup {
+        match standing {
+            Standing::Ready(held) if held.facts.valid_at(self.now()) => {
+                Lookup::Ready(Arc::clone(&held.served))
+            }
+            // Expired during an outage and being renewed: better held than served.
+            Standing::Ready(_) => Lookup::Pending,
+            Standing::Waiting { idle } if *idle && !self.on_handshake => Lookup::Absent,
+            Standing::Waiting { .. } => Lookup::Pending,
+            Standing::Failed { .. } | Standing::Unknown => Lookup::Absent,
+        }
+    }
+}
+
+#[async_trait]
+impl CertificateSource for Catalog {
+    async fn lookup(&self, name: &DomainName) -> Lookup {
+        match self.demand(name, Lane::Handshake).await {
+            Some(standing) => self.answer(&standing),
+            None => Lookup::Unavailable,
+        }
+    }
+
+    fn peek(&self, name: &DomainName) -> Option<Lookup> {
+        let standing = self.cache.fresh(name)?;
+        // Demand is for lookup alone to start.
+        if let Standing::Waiting { .. } = standing {
+            return None;
+        }
+        if let Standing::Ready(held) = &standing
+            && held.due(self.now())
+        {
+            return None;
+        }
+        Some(self.answer(&standing))
+    }
+
+    fn rejected(&self, name: &DomainName, version: &str, node_id: &str, detail: &str) {
+        tracing::error!(%name, version, node_id, detail, "an edge refused a certificate");
+        self.loader.record_refusal(name, version, node_id, detail);
+    }
+}
+
+#[cfg(test)]
+#[path = "catalog_tests.rs"]
+mod tests;

@@ -1,0 +1,251 @@
+//! The command line's grammar.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use sealwax_core::DomainState;
+use sealwax_core::record::KeyType;
+use url::Url;
+
+use crate::bootstrap::{Endpoint, NodeId};
+
+/// On-demand TLS certificates for Envoy.
+#[derive(Debug, Parser)]
+#[command(name = "sealwax", version, propagate_version = true)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    pub(super) server: Server,
+    /// Print JSON for scripts instead of tables for people.
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// Which control plane to talk to.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Server {
+    /// The control plane's admin API.
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "SEALWAX_SERVER",
+        default_value = "http://127.0.0.1:18002"
+    )]
+    pub(super) server: Url,
+    /// File with the admin token. SEALWAX_TOKEN may hold the token itself.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) token_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run the control plane.
+    Serve(Serve),
+    /// Register, show, list, renew and remove domains.
+    Domain {
+        #[command(subcommand)]
+        command: DomainCommand,
+    },
+    /// Say what happened to a domain, what is wrong, who must act, and what happens next.
+    Explain {
+        /// The domain.
+        domain: String,
+    },
+    /// Set Envoy up.
+    Envoy {
+        #[command(subcommand)]
+        command: EnvoyCommand,
+    },
+    /// Set the store up, and look at it.
+    Store {
+        #[command(subcommand)]
+        command: StoreCommand,
+    },
+    /// Check a control plane, one line for each check, with what to do about it.
+    Doctor(Doctor),
+    /// Print documents made from the program.
+    #[command(hide = true)]
+    Docs {
+        #[command(subcommand)]
+        command: DocsCommand,
+    },
+}
+
+/// Where the configuration is.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Serve {
+    /// TOML file; without one everything has its default.
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+}
+
+/// Commands that go to the store itself, with the control plane's configuration.
+#[derive(Debug, Subcommand)]
+pub(super) enum StoreCommand {
+    /// Create the table, its indexes, expiry and backups; harmless if they are there.
+    Init(Serve),
+    /// Show the table and its indexes.
+    Status(Serve),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DomainCommand {
+    /// Register domains; harmless if they are registered already.
+    Add(Add),
+    /// Show domains.
+    Show(Names),
+    /// List domains.
+    List(List),
+    /// Stop serving and renewing domains and delete their keys.
+    Remove(Names),
+    /// Ask for new certificates now.
+    Renew(Renew),
+    /// Register many domains: one a line, or one JSON object a line.
+    Import(Import),
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct Names {
+    /// The domains; international ones may be written in Unicode.
+    #[arg(required = true, value_name = "DOMAIN")]
+    pub(super) domains: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct Registration {
+    /// Whose domain it is, in your words.
+    #[arg(long)]
+    pub(super) tenant: Option<String>,
+    /// The [[issuer]] to use; the first one otherwise.
+    #[arg(long)]
+    pub(super) issuer: Option<String>,
+    /// The ACME profile to ask for.
+    #[arg(long)]
+    pub(super) profile: Option<String>,
+    /// ecdsa_p256, ecdsa_p384, rsa2048 or rsa4096.
+    #[arg(long, value_parser = key_type)]
+    pub(super) key_type: Option<KeyType>,
+    /// 0 to 255, higher first.
+    #[arg(long)]
+    pub(super) priority: Option<u8>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Add {
+    #[command(flatten)]
+    pub(super) names: Names,
+    #[command(flatten)]
+    pub(super) registration: Registration,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct List {
+    /// Only domains in this state: pending, issuing, issued, deferred, refused or parked.
+    #[arg(long, value_parser = state)]
+    pub(super) state: Option<DomainState>,
+    /// Only domains of this tenant.
+    #[arg(long)]
+    pub(super) tenant: Option<String>,
+    /// Only domains whose renewal or retry is due within this time, such as 7d.
+    #[arg(long, value_name = "DURATION")]
+    pub(super) due_within: Option<String>,
+    /// Most domains to list.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) limit: u64,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Renew {
+    #[command(flatten)]
+    pub(super) names: Names,
+    /// Renew outside the renewal window too.
+    #[arg(long)]
+    pub(super) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Import {
+    /// The file, or - for standard input.
+    #[arg(value_name = "FILE")]
+    pub(super) from: PathBuf,
+    /// Start at this line: what an import that was stopped says.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) from_line: u64,
+    #[command(flatten)]
+    pub(super) registration: Registration,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum EnvoyCommand {
+    /// Print a complete Envoy configuration for this control plane.
+    Bootstrap(Box<EnvoyBootstrap>),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EnvoyBootstrap {
+    /// The control plane's configuration: says where its listeners are.
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// This Envoy's identity.
+    #[arg(long, value_name = "NODE_ID", default_value = "sealwax-edge-1")]
+    pub(super) edge: NodeId,
+    /// Address Envoy's listeners are bound to.
+    #[arg(long, value_name = "IP", default_value = "0.0.0.0")]
+    pub(super) bind: std::net::IpAddr,
+    /// Port of plain HTTP.
+    #[arg(long, value_name = "PORT", default_value_t = 10080)]
+    pub(super) http_port: u16,
+    /// Port of HTTPS.
+    #[arg(long, value_name = "PORT", default_value_t = 10443)]
+    pub(super) https_port: u16,
+    /// Port clients reach HTTPS at; that of --https-port unless something in front changes it.
+    #[arg(long, value_name = "PORT")]
+    pub(super) redirect_port: Option<u16>,
+    /// Address of Envoy's own admin interface.
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:9901")]
+    pub(super) admin: SocketAddr,
+    /// The filter's file.
+    #[arg(long, value_name = "PATH", default_value = "target/sealwax_filter.wasm")]
+    pub(super) wasm: String,
+    /// The domain served to clients that name none; they are refused otherwise.
+    #[arg(long, value_name = "DOMAIN")]
+    pub(super) default_domain: Option<sealwax_protocol::DomainName>,
+    /// The control plane's xDS server, if not where the configuration says.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(super) xds: Option<Endpoint>,
+    /// The control plane's edge API, if not where the configuration says.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(super) edge_api: Option<Endpoint>,
+    /// The application behind all domains.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
+    pub(super) origin: Endpoint,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Doctor {
+    /// The control plane's configuration: says where its listeners are.
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DocsCommand {
+    /// docs/configuration.md
+    Configuration,
+}
+
+fn state(text: &str) -> Result<DomainState, String> {
+    let words = DomainState::ALL.map(DomainState::as_str);
+    DomainState::ALL
+        .into_iter()
+        .find(|state| state.as_str() == text)
+        .ok_or_else(|| format!("allowed: {}", words.join(", ")))
+}
+
+fn key_type(text: &str) -> Result<KeyType, String> {
+    serde_json::from_value(serde_json::Value::from(text))
+        .map_err(|_| "allowed: ecdsa_p256, ecdsa_p384, rsa2048, rsa4096".to_owned())
+}

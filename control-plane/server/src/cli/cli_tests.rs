@@ -1,0 +1,232 @@
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use clap::CommandFactory as _;
+use sealwax_core::Clock;
+use sealwax_core::store::Store;
+use sealwax_store::memory::MemoryStore;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::exit::{DONE, FAILED, NOT_FOUND, USAGE};
+use super::*;
+use crate::admin::{AdminApi, Health, Token, Troubles};
+use crate::registry::tests::{Hand, Heard};
+use crate::registry::{Announcer, Registry, Rules};
+use crate::web::{Connections, serve};
+
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+struct Well;
+
+#[async_trait::async_trait]
+impl Health for Well {
+    async fn ready(&self) -> Result<(), Troubles> {
+        Ok(())
+    }
+
+    fn metrics(&self) -> String {
+        String::new()
+    }
+}
+
+/// A control plane's admin API on a port of its own, until dropped.
+struct World {
+    server: String,
+    stop: CancellationToken,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+async fn world(token: Option<&str>) -> World {
+    let clock = Hand::at(1_767_225_600) as Arc<dyn Clock>;
+    let store = Arc::new(MemoryStore::new(Arc::clone(&clock))) as Arc<dyn Store>;
+    let heard = Arc::new(Heard::default()) as Arc<dyn Announcer>;
+    let registry = Registry::new(store, clock, heard, Rules::default());
+    let token = token.map(|token| Arc::new(Token::new(token).unwrap()));
+    let api = AdminApi { registry, health: Arc::new(Well), token };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = format!("http://{}", listener.local_addr().unwrap());
+    let stop = CancellationToken::new();
+    tokio::spawn(serve(listener, api.router(), Connections::default(), stop.clone()));
+    World { server, stop }
+}
+
+impl World {
+    /// Runs a command; its status and what it printed.
+    async fn run(&self, line: &str) -> (u8, String) {
+        self.run_with(&line.split(' ').collect::<Vec<_>>()).await
+    }
+
+    async fn run_with(&self, words: &[&str]) -> (u8, String) {
+        let server = ["sealwax", "--server", &self.server];
+        let words = server.iter().chain(words);
+        let arguments = Arguments::try_parse_from(words).unwrap();
+        let printed = Shared::default();
+        let mut output = Output::new(arguments.json, printed.clone());
+        let ended = run(arguments, &mut output).await;
+        let code = ended.map_or_else(|failed| failed.code, |()| DONE);
+        let bytes = printed.0.lock().unwrap().clone();
+        (code, String::from_utf8(bytes).unwrap())
+    }
+}
+
+fn file(name: &str, text: &str) -> std::path::PathBuf {
+    let path = std::env::temp_dir().join(format!("sealwax-{}-{name}", std::process::id()));
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn the_grammar_holds_together() {
+    Arguments::command().debug_assert();
+}
+
+#[test]
+fn wrong_usage_is_status_2_and_help_is_0() {
+    let code = |words: &[&str]| {
+        let error = Arguments::try_parse_from(words).unwrap_err();
+        if error.use_stderr() { USAGE } else { DONE }
+    };
+    assert_eq!(code(&["sealwax", "domain", "add"]), USAGE);
+    assert_eq!(code(&["sealwax", "domain", "list", "--state", "odd"]), USAGE);
+    assert_eq!(code(&["sealwax", "envoy", "bootstrap", "--origin", "app"]), USAGE);
+    assert_eq!(code(&["sealwax", "domain", "list", "--help"]), DONE);
+}
+
+#[tokio::test]
+async fn domains_are_added_shown_listed_and_removed() {
+    let world = world(None).await;
+    let (code, printed) = world.run("domain add a.example.com b.example.com --tenant t1").await;
+    assert_eq!(code, DONE);
+    assert!(printed.starts_with("DOMAIN         STATE    EXPIRES  RENEWS  TENANT  PROBLEM\n"));
+    assert!(printed.contains("b.example.com  pending  -        -       t1      -"), "{printed}");
+    let (code, printed) = world.run("domain show bücher.example").await;
+    assert_eq!((code, printed.as_str()), (NOT_FOUND, ""));
+    let (code, printed) = world.run("domain list --tenant t1 --json").await;
+    assert_eq!((code, printed.lines().count()), (DONE, 2));
+    let record: Value = serde_json::from_str(printed.lines().next().unwrap()).unwrap();
+    assert_eq!(record["state"], "pending");
+    assert_eq!(world.run("domain remove a.example.com").await.0, DONE);
+    assert_eq!(world.run("domain remove a.example.com b.example.com").await.0, NOT_FOUND);
+    assert_eq!(world.run("domain list --json").await, (DONE, String::new()));
+}
+
+#[tokio::test]
+async fn a_list_goes_on_over_pages_up_to_its_limit() {
+    let world = world(None).await;
+    let names: String = (0..700).map(|index| format!("d{index}.example.com\n")).collect();
+    let path = file("pages", &names);
+    let (code, printed) = world.run_with(&["domain", "import", path.to_str().unwrap()]).await;
+    let said = "700 registered, 0 were registered already, 0 failed\n";
+    assert_eq!((code, printed.as_str()), (DONE, said));
+    assert_eq!(world.run("domain list --json --limit 9999").await.1.lines().count(), 700);
+    assert_eq!(world.run("domain list --json --limit 650").await.1.lines().count(), 650);
+    std::fs::remove_file(path).unwrap();
+}
+
+#[tokio::test]
+async fn an_import_tells_failures_by_line_and_goes_on_where_told() {
+    let world = world(None).await;
+    let text =
+        "# mine\na.example.com\n\n1.2.3.4\n{\"domain\":\"b.example.com\",\"tenant\":\"x\"}\n";
+    let path = file("lines", text);
+    let path = path.to_str().unwrap();
+    let (code, printed) = world.run_with(&["domain", "import", path, "--json"]).await;
+    assert_eq!(code, FAILED);
+    let lines: Vec<u64> = printed
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["line"].as_u64().unwrap())
+        .collect();
+    assert_eq!(lines, [2, 4, 5]);
+    let (code, printed) = world.run_with(&["domain", "import", path, "--from-line", "5"]).await;
+    assert_eq!(code, DONE);
+    assert_eq!(printed, "0 registered, 1 were registered already, 0 failed\n");
+    let (_, printed) = world.run("domain show b.example.com --json").await;
+    assert_eq!(serde_json::from_str::<Value>(&printed).unwrap()["tenant"], "x");
+    std::fs::remove_file(path).unwrap();
+}
+
+#[tokio::test]
+async fn renewing_says_why_not() {
+    let world = world(None).await;
+    assert_eq!(world.run("domain renew a.example.com").await.0, NOT_FOUND);
+    world.run("domain add a.example.com").await;
+    assert_eq!(world.run("domain renew a.example.com").await.0, DONE);
+}
+
+#[tokio::test]
+async fn explain_is_made_for_people() {
+    let world = world(None).await;
+    world.run("domain add a.example.com").await;
+    let (code, printed) = world.run("explain a.example.com").await;
+    assert_eq!(code, DONE);
+    assert!(printed.starts_with("a.example.com is registered and has no certificate yet.\n"));
+    assert!(printed.contains("What happens next\n  A certificate is issued when the first"));
+    assert!(printed.contains("2026-01-01T00:00:00Z  registered"), "{printed}");
+}
+
+#[tokio::test]
+async fn the_token_comes_from_its_file() {
+    let world = world(Some("0123456789abcdef")).await;
+    assert_eq!(world.run("domain list").await.0, FAILED);
+    let path = file("token", "0123456789abcdef\n");
+    let words = ["--token-file", path.to_str().unwrap(), "domain", "list"];
+    assert_eq!(world.run_with(&words).await.0, DONE);
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(world.run_with(&words).await.0, USAGE);
+}
+
+#[tokio::test]
+async fn a_control_plane_that_is_away_is_said_with_what_to_do() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let words = ["sealwax", "--server", &server, "domain", "list"];
+    let arguments = Arguments::try_parse_from(words).unwrap();
+    let failed = run(arguments, &mut Output::new(false, io::sink())).await.unwrap_err();
+    assert_eq!(failed.code, FAILED);
+    assert!(failed.message.contains("Is `sealwax serve` running there?"), "{failed}");
+}
+
+#[tokio::test]
+async fn the_bootstrap_follows_the_configuration() {
+    let world = world(None).await;
+    let text = "[xds]\nlisten = \"127.0.0.1:7001\"\n[issuance]\nmax_wait = \"2s\"\n";
+    let path = file("bootstrap", text);
+    let words = ["envoy", "bootstrap", "--config", path.to_str().unwrap(), "--https-port", "8443"];
+    let (code, printed) = world.run_with(&words).await;
+    assert_eq!(code, DONE);
+    assert!(printed.contains("{address: \"127.0.0.1\", port_value: 7001}"));
+    assert!(printed.contains("\"redirect\": {\"port\": 8443}"));
+    assert!(printed.contains("transport_socket_connect_timeout: 7.000s"));
+    std::fs::remove_file(path).unwrap();
+}
+
+#[tokio::test]
+async fn a_wrong_configuration_is_a_usage_error_with_all_of_it() {
+    let world = world(None).await;
+    let path = file("wrong", "[xds]\nlisten = \"x\"\n[edge]\nlisten = \"y\"\n");
+    let words = ["sealwax", "serve", "--config", path.to_str().unwrap()];
+    let arguments = Arguments::try_parse_from(words).unwrap();
+    let failed = run(arguments, &mut Output::new(false, io::sink())).await.unwrap_err();
+    assert_eq!((failed.code, failed.message.lines().count()), (USAGE, 2));
+    std::fs::remove_file(path).unwrap();
+    drop(world);
+}

@@ -1,0 +1,77 @@
+//! The command line: reads arguments, runs one command, and says how it ended.
+
+mod arguments;
+mod bootstrap;
+mod client;
+mod doctor;
+mod domains;
+mod exit;
+mod explain;
+mod import;
+mod output;
+mod progress;
+mod serve;
+mod store;
+mod table;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use arguments::{Arguments, Command, DocsCommand, DomainCommand, EnvoyCommand};
+use exit::{Failed, Outcome};
+use output::Output;
+
+/// Runs the command the arguments name. 0: done, 1: failed, 2: used wrongly, 3: not found.
+#[must_use]
+pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version come this way too, with status 0.
+            let code = if error.use_stderr() { exit::USAGE } else { exit::DONE };
+            return if error.print().is_ok() { ExitCode::from(code) } else { ExitCode::FAILURE };
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let failed = Failed::new(format!("the process cannot start its threads: {error}"));
+            return output::report(Err(failed));
+        }
+    };
+    let mut output = Output::new(arguments.json, std::io::stdout());
+    let ended = runtime.block_on(run(arguments, &mut output));
+    // A command's reader of standard input may still be waiting for a key.
+    runtime.shutdown_background();
+    output::report(ended)
+}
+
+async fn run(arguments: Arguments, output: &mut Output) -> Outcome {
+    let client = || client::AdminClient::new(&arguments.server);
+    match arguments.command {
+        Command::Serve(serve) => serve::run(&serve).await,
+        Command::Domain { command } => match command {
+            DomainCommand::Add(add) => domains::add(&client()?, output, add).await,
+            DomainCommand::Show(names) => domains::show(&client()?, output, &names).await,
+            DomainCommand::List(list) => domains::list(&client()?, output, &list).await,
+            DomainCommand::Remove(names) => domains::remove(&client()?, output, &names).await,
+            DomainCommand::Renew(renew) => domains::renew(&client()?, output, &renew).await,
+            DomainCommand::Import(from) => import::run(&client()?, output, from).await,
+        },
+        Command::Explain { domain } => explain::run(&client()?, output, &domain).await,
+        Command::Envoy { command } => match command {
+            EnvoyCommand::Bootstrap(values) => bootstrap::print(output, *values),
+        },
+        Command::Store { command } => store::run(output, &command).await,
+        Command::Doctor(doctor) => doctor::run(&client()?, output, &doctor).await,
+        Command::Docs { command } => match command {
+            DocsCommand::Configuration => output.text(&crate::config::reference()),
+        },
+    }
+}
+
+#[cfg(test)]
+#[path = "cli_tests.rs"]
+mod tests;

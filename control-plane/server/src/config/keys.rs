@@ -1,0 +1,153 @@
+//! Every key there is: where it stands, what it accepts, its default, and what it does. The
+//! reader, its errors and `docs/configuration.md` are made from this table.
+
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use sealwax_core::Span;
+use sealwax_core::record::KeyType;
+use url::Url;
+
+use super::allowed::Allowed;
+use super::{Kek, LogFormat, StoreKind};
+
+/// A key whose value becomes a `T`.
+pub(super) struct Key<T> {
+    pub(super) entry: Entry,
+    value: PhantomData<fn() -> T>,
+}
+
+/// What is known about a key, whatever its type.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    pub(super) section: &'static str,
+    pub(super) name: &'static str,
+    pub(super) allowed: Allowed,
+    pub(super) absent: Absent,
+    pub(super) doc: &'static str,
+}
+
+/// What stands in for a key that is not set.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Absent {
+    /// This value.
+    Value(&'static str),
+    /// Nothing, or what these words say.
+    Unset(&'static str),
+    /// The key must be set.
+    Required,
+}
+
+/// The section that may appear several times, as `[[issuer]]`.
+pub(super) const ISSUER: &str = "issuer";
+
+/// The sections, in the manual's order, each with what it is about.
+pub(super) const SECTIONS: [(&str, &str); 10] = [
+    ("xds", "Where Envoy fetches certificates (gRPC, aggregated discovery)."),
+    ("edge", "Where the filter asks for challenges and certificates."),
+    ("admin", "Where operators and platforms register domains."),
+    ("store", "Where every byte of state is kept."),
+    ("keys", "What private keys are encrypted under before they reach the store."),
+    (
+        ISSUER,
+        "Certificate authorities, written as `[[issuer]]`; several are a fallback order. Without \
+         any, Let's Encrypt's staging environment is used.",
+    ),
+    ("permission", "Asking the platform whether a domain may have a certificate."),
+    ("issuance", "When and how fast certificates are issued."),
+    ("renewal", "Keeping certificates fresh."),
+    ("telemetry", "What the process says about itself."),
+];
+
+const fn seconds(min: u64, max: u64) -> Allowed {
+    Allowed::Duration { min: Span::from_secs(min), max: Span::from_secs(max) }
+}
+
+const fn millis(min: u64, max: u64) -> Allowed {
+    Allowed::Duration { min: Span::from_millis(min), max: Span::from_secs(max) }
+}
+
+macro_rules! keys {
+    ($($constant:ident: $type:ty = $section:ident.$name:ident, $allowed:expr, $absent:expr, $doc:expr;)*) => {
+        $(pub(super) const $constant: Key<$type> = Key {
+            entry: Entry {
+                section: stringify!($section),
+                name: stringify!($name),
+                allowed: $allowed,
+                absent: $absent,
+                doc: $doc,
+            },
+            value: PhantomData,
+        };)*
+        /// Every key, in the manual's order.
+        pub(super) const ALL: &[Entry] = &[$($constant.entry),*];
+    };
+}
+
+use Absent::{Required, Unset, Value};
+
+keys! {
+    XDS_LISTEN: SocketAddr = xds.listen, Allowed::Address, Value("127.0.0.1:18000"),
+        "Address of the xDS server. Must be loopback.";
+    XDS_BUDGET_NAMES: usize = xds.budget_names,
+        Allowed::Integer { min: 1, max: 10_000_000 }, Value("50000"),
+        "Most certificates one Envoy holds; the least useful are withdrawn beyond it. Envoy uses about 25 KB for each.";
+    EDGE_LISTEN: SocketAddr = edge.listen, Allowed::Address, Value("127.0.0.1:18001"),
+        "Address of the edge API. Must be loopback.";
+    ADMIN_LISTEN: SocketAddr = admin.listen, Allowed::Address, Value("127.0.0.1:18002"),
+        "Address of the admin API. Needs `token_file` unless it is loopback.";
+    ADMIN_TOKEN_FILE: PathBuf = admin.token_file, Allowed::Path, Unset("no token is asked for"),
+        "File that holds the bearer token of the admin API: one line of at least 16 characters.";
+    STORE_KIND: StoreKind = store.kind, Allowed::Choice(&["embedded", "dynamodb"]), Value("embedded"),
+        "`embedded` keeps everything in one folder and serves one control plane; `dynamodb` is shared by several.";
+    STORE_PATH: PathBuf = store.path, Allowed::Path, Value("./sealwax-data"),
+        "Folder of the embedded store. Only with kind `embedded`.";
+    STORE_TABLE_PREFIX: String = store.table_prefix, Allowed::Name, Value("sealwax"),
+        "What the names of the tables start with. Only with kind `dynamodb`.";
+    STORE_REGION: String = store.region, Allowed::Name, Unset("the environment's region"),
+        "Region of the tables. Only with kind `dynamodb`.";
+    STORE_ENDPOINT_URL: Url = store.endpoint_url, Allowed::Url, Unset("the region's endpoint"),
+        "Another DynamoDB endpoint. Only with kind `dynamodb`.";
+    KEYS_KEK: Kek = keys.kek, Allowed::Kek, Unset("`file:kek` in the embedded store's folder"),
+        "Where the key-encryption key is. A missing file is created at the first start. Required with kind `dynamodb`.";
+    ISSUER_NAME: String = issuer.name, Allowed::Name, Required,
+        "What it is called in registrations, logs and the store. Its account belongs to this name.";
+    ISSUER_DIRECTORY: Url = issuer.directory, Allowed::Url, Required,
+        "ACME directory (RFC 8555 section 7.1.1).";
+    ISSUER_CONTACT: Vec<String> = issuer.contact, Allowed::Mails, Unset("no contact"),
+        "Mail addresses the CA may write to.";
+    ISSUER_CA_FILE: PathBuf = issuer.ca_file, Allowed::Path, Unset("the system's roots"),
+        "PEM file with the roots that vouch for the directory's own TLS certificate.";
+    ISSUER_EAB_KID: String = issuer.eab_kid, Allowed::Text, Unset("no binding"),
+        "Key identifier of the external account binding. Needs `eab_hmac_key_file`.";
+    ISSUER_EAB_HMAC_KEY_FILE: PathBuf = issuer.eab_hmac_key_file, Allowed::Path, Unset("no binding"),
+        "File with the binding's HMAC key in base64url. Needs `eab_kid`.";
+    ISSUER_PROFILE: String = issuer.profile, Allowed::Text, Unset("the CA's own choice"),
+        "ACME profile to ask for.";
+    ISSUER_KEY_TYPE: KeyType = issuer.key_type,
+        Allowed::Choice(&["ecdsa_p256", "ecdsa_p384", "rsa2048", "rsa4096"]), Value("ecdsa_p256"),
+        "Key type of certificates whose registration names none.";
+    PERMISSION_ASK_URL: Url = permission.ask_url, Allowed::Url, Unset("registered domains are allowed"),
+        "Asked as `GET {ask_url}?domain=NAME` before an order: 2xx allows, 404 and 410 say the domain has left, other 4xx refuse, anything else is no answer.";
+    PERMISSION_TIMEOUT: Span = permission.timeout, millis(100, 60), Value("3s"),
+        "How long the platform may take to answer.";
+    PERMISSION_CACHE_TTL: Span = permission.cache_ttl, seconds(0, 86_400), Value("5m"),
+        "How long a permission is remembered.";
+    PERMISSION_NEGATIVE_TTL: Span = permission.negative_ttl, seconds(0, 3_600), Value("30s"),
+        "How long a refusal is remembered.";
+    ISSUANCE_CONCURRENCY: usize = issuance.concurrency, Allowed::Integer { min: 1, max: 1024 }, Value("16"),
+        "Most domains worked on at a time.";
+    ISSUANCE_ON_HANDSHAKE: bool = issuance.on_handshake, Allowed::Flag, Value("true"),
+        "Issue for a registered domain when its first handshake or request asks for it.";
+    ISSUANCE_ON_REGISTER: bool = issuance.on_register, Allowed::Flag, Value("false"),
+        "Issue as soon as a domain is registered.";
+    ISSUANCE_MAX_WAIT: Span = issuance.max_wait, millis(100, 300), Value("10s"),
+        "How long a handshake is held for a certificate that is being issued. Keep Envoy's `transport_socket_connect_timeout` a little above it.";
+    ISSUANCE_LEASE: Span = issuance.lease, seconds(2, 600), Value("30s"),
+        "How long a control plane may be silent before another one takes its work over.";
+    RENEWAL_SWEEP_INTERVAL: Span = renewal.sweep_interval, millis(50, 3_600), Value("5s"),
+        "How often the schedule is looked at for renewals and retries that are due.";
+    TELEMETRY_LOG: LogFormat = telemetry.log, Allowed::Choice(&["text", "json"]), Value("text"),
+        "Format of the log on standard error.";
+}

@@ -1,0 +1,258 @@
+//! The configuration: a TOML file, overridden by the environment, read into real types.
+//!
+//! `keys` is the one table of everything that can be set; `docs/configuration.md` is written from
+//! it. Whatever is wrong is reported at once, never one thing at a time.
+
+mod allowed;
+mod keys;
+mod problem;
+mod read;
+mod reader;
+mod reference;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use sealwax_core::Span;
+use sealwax_core::record::KeyType;
+use toml::Table;
+use url::Url;
+
+pub(crate) use allowed::parse_span;
+pub use problem::{Problem, Problems};
+pub use reference::reference;
+
+use reader::Reader;
+
+/// The directory orders go to when no issuer is configured: nothing it issues is trusted.
+pub const STAGING_DIRECTORY: &str = "https://acme-staging-v02.api.letsencrypt.org/directory";
+/// The name of the issuer when none is configured.
+pub const STAGING_NAME: &str = "letsencrypt-staging";
+/// The file of the key-encryption key, in the embedded store's folder.
+pub const KEK_FILE: &str = "kek";
+/// Largest configuration file read, in bytes.
+const FILE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Everything that can be configured, validated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The xDS server.
+    pub xds: Xds,
+    /// The edge API.
+    pub edge: Edge,
+    /// The admin API.
+    pub admin: Admin,
+    /// The store.
+    pub store: Store,
+    /// Where the key-encryption key is.
+    pub kek: Kek,
+    /// The certificate authorities, in order of preference; never empty.
+    pub issuers: Vec<Issuer>,
+    /// Asking the platform.
+    pub permission: Permission,
+    /// When and how fast to issue.
+    pub issuance: Issuance,
+    /// Keeping certificates fresh.
+    pub renewal: Renewal,
+    /// What the process says about itself.
+    pub telemetry: Telemetry,
+}
+
+/// `[xds]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Xds {
+    /// Where it listens; loopback.
+    pub listen: SocketAddr,
+    /// Most certificates one Envoy holds.
+    pub budget_names: usize,
+}
+
+/// `[edge]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edge {
+    /// Where it listens; loopback.
+    pub listen: SocketAddr,
+}
+
+/// `[admin]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// Where it listens; loopback unless there is a token.
+    pub listen: SocketAddr,
+    /// The file with the bearer token; `None`: no token is asked for.
+    pub token_file: Option<PathBuf>,
+}
+
+/// `[store]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Store {
+    /// In this process, in one folder.
+    Embedded {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Tables shared with other control planes.
+    Dynamodb {
+        /// What their names start with.
+        table_prefix: String,
+        /// Where they are; the environment's region if unset.
+        region: Option<String>,
+        /// Another endpoint than the region's.
+        endpoint_url: Option<Url>,
+    },
+}
+
+/// `[store] kind`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum StoreKind {
+    Embedded,
+    Dynamodb,
+}
+
+/// `[keys] kek`: where the key-encryption key is, never the key itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kek {
+    /// In a file, created at the first start.
+    File(PathBuf),
+    /// In an environment variable.
+    Env(String),
+}
+
+/// `[[issuer]]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issuer {
+    /// What it is called.
+    pub name: String,
+    /// Its ACME directory.
+    pub directory: Url,
+    /// Mail addresses, without `mailto:`.
+    pub contact: Vec<String>,
+    /// Roots for the directory's own TLS certificate; the system's if unset.
+    pub ca_file: Option<PathBuf>,
+    /// The external account binding.
+    pub binding: Option<Binding>,
+    /// The ACME profile to ask for.
+    pub profile: Option<String>,
+    /// The key type of certificates whose registration names none.
+    pub key_type: KeyType,
+}
+
+/// An external account binding (RFC 8555 section 7.3.4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// The key identifier.
+    pub kid: String,
+    /// The file with the HMAC key, base64url.
+    pub hmac_key_file: PathBuf,
+}
+
+/// `[permission]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Permission {
+    /// Whom to ask; `None`: every registered domain is allowed.
+    pub ask_url: Option<Url>,
+    /// How long the platform may take.
+    pub timeout: Span,
+    /// How long a permission is remembered.
+    pub cache_ttl: Span,
+    /// How long a refusal is remembered.
+    pub negative_ttl: Span,
+}
+
+/// `[issuance]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issuance {
+    /// Most domains worked on at a time.
+    pub concurrency: usize,
+    /// Issue when a handshake or a request asks.
+    pub on_handshake: bool,
+    /// Issue at registration.
+    pub on_register: bool,
+    /// How long a handshake is held.
+    pub max_wait: Span,
+    /// How long a holder of work may be silent.
+    pub lease: Span,
+}
+
+/// `[renewal]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Renewal {
+    /// How often the schedule is looked at.
+    pub sweep_interval: Span,
+}
+
+/// `[telemetry]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Telemetry {
+    /// Format of the log.
+    pub log: LogFormat,
+}
+
+/// `[telemetry] log`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Config {
+    /// Reads the file, if there is one, and the environment's overrides.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, Problems> {
+        let (place, text) = match file {
+            None => ("configuration".to_owned(), String::new()),
+            Some(path) => (path.display().to_string(), read_file(path)?),
+        };
+        Self::parse(place, &text, environment)
+    }
+
+    fn parse(
+        place: String,
+        text: &str,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, Problems> {
+        let root: Table =
+            text.parse().map_err(|error: toml::de::Error| one(&place, &not_toml(text, &error)))?;
+        let mut reader = Reader::new(place, root, environment);
+        let config = read::read(&mut reader);
+        let problems = reader.problems();
+        match config {
+            Some(config) if problems.is_empty() => Ok(config),
+            _ => Err(Problems(problems)),
+        }
+    }
+}
+
+fn read_file(path: &Path) -> Result<String, Problems> {
+    let place = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| one(&place, &format!("cannot be read: {error}")))?;
+    if text.len() > FILE_BYTES_MAX {
+        return Err(one(&place, "is larger than 1 MiB"));
+    }
+    Ok(text)
+}
+
+fn one(place: &str, said: &str) -> Problems {
+    let key = "the file".to_owned();
+    Problems(vec![Problem::new(place.to_owned(), key, None, said.to_owned())])
+}
+
+fn not_toml(text: &str, error: &toml::de::Error) -> String {
+    let line = error
+        .span()
+        .and_then(|span| text.get(..span.start))
+        .map_or(1, |before| before.matches('\n').count() + 1);
+    format!("is not TOML: line {line}: {}", error.message().replace('\n', "; "))
+}
+
+#[cfg(test)]
+#[path = "config_tests.rs"]
+mod tests;

@@ -1,0 +1,229 @@
+//! From values to [`Config`], section by section, with the contradictions between them.
+
+use std::net::SocketAddr;
+
+use sealwax_core::record::KeyType;
+use url::Url;
+
+use super::keys::{self, Entry};
+use super::reader::{Position, Reader};
+use super::{
+    Admin, Binding, Config, Edge, Issuance, Issuer, KEK_FILE, Kek, Permission, Renewal,
+    STAGING_DIRECTORY, STAGING_NAME, Store, StoreKind, Telemetry, Xds,
+};
+
+/// Reads all sections before giving up on any, so that every problem is noted.
+pub(super) fn read(reader: &mut Reader) -> Option<Config> {
+    let xds = read_xds(reader);
+    let edge = read_edge(reader);
+    let admin = read_admin(reader);
+    let store = read_store(reader);
+    let kek = read_kek(reader, store.as_ref());
+    let issuers = read_issuers(reader);
+    let permission = read_permission(reader);
+    let issuance = read_issuance(reader);
+    let sweep_interval = reader.get(&keys::RENEWAL_SWEEP_INTERVAL, None);
+    let log = reader.get(&keys::TELEMETRY_LOG, None);
+    let (xds, edge, admin) = (xds?, edge?, admin?);
+    refuse_shared_addresses(reader, &xds, &edge, &admin);
+    Some(Config {
+        xds,
+        edge,
+        admin,
+        store: store?,
+        kek: kek?,
+        issuers: issuers?,
+        permission: permission?,
+        issuance: issuance?,
+        renewal: Renewal { sweep_interval: sweep_interval? },
+        telemetry: Telemetry { log: log? },
+    })
+}
+
+fn read_xds(reader: &mut Reader) -> Option<Xds> {
+    let listen = reader.get(&keys::XDS_LISTEN, None);
+    let budget_names = reader.get(&keys::XDS_BUDGET_NAMES, None);
+    refuse_exposed(reader, &keys::XDS_LISTEN.entry, listen);
+    Some(Xds { listen: listen?, budget_names: budget_names? })
+}
+
+fn read_edge(reader: &mut Reader) -> Option<Edge> {
+    let listen = reader.get(&keys::EDGE_LISTEN, None);
+    refuse_exposed(reader, &keys::EDGE_LISTEN.entry, listen);
+    Some(Edge { listen: listen? })
+}
+
+/// Private keys leave through one of these listeners and challenges through the other.
+fn refuse_exposed(reader: &mut Reader, entry: &Entry, listen: Option<SocketAddr>) {
+    if listen.is_some_and(|listen| !listen.ip().is_loopback()) {
+        let said = "is not a loopback address, and this version has no mutual TLS to protect it; \
+                    allowed: 127.0.0.1 or [::1] with a port, reached through a tunnel";
+        reader.refuse(entry, None, said);
+    }
+}
+
+fn read_admin(reader: &mut Reader) -> Option<Admin> {
+    let listen = reader.get(&keys::ADMIN_LISTEN, None);
+    let token_file = reader.optional(&keys::ADMIN_TOKEN_FILE, None);
+    let exposed = listen.is_some_and(|listen| !listen.ip().is_loopback());
+    if exposed && matches!(token_file, Some(None)) {
+        let said = "is not a loopback address; allowed: any address together with \
+                    admin.token_file, or 127.0.0.1 or [::1] without";
+        reader.refuse(&keys::ADMIN_LISTEN.entry, None, said);
+    }
+    Some(Admin { listen: listen?, token_file: token_file? })
+}
+
+fn refuse_shared_addresses(reader: &mut Reader, xds: &Xds, edge: &Edge, admin: &Admin) {
+    let same = |one: SocketAddr, other: SocketAddr| one == other && one.port() != 0;
+    if same(edge.listen, xds.listen) {
+        reader.refuse(&keys::EDGE_LISTEN.entry, None, "is the address of xds.listen too");
+    }
+    if same(admin.listen, xds.listen) || same(admin.listen, edge.listen) {
+        let said = "is the address of another listener too";
+        reader.refuse(&keys::ADMIN_LISTEN.entry, None, said);
+    }
+}
+
+fn read_store(reader: &mut Reader) -> Option<Store> {
+    let kind = reader.get(&keys::STORE_KIND, None);
+    let path = reader.get(&keys::STORE_PATH, None);
+    let table_prefix = reader.get(&keys::STORE_TABLE_PREFIX, None);
+    let region = reader.optional(&keys::STORE_REGION, None);
+    let endpoint_url = reader.optional(&keys::STORE_ENDPOINT_URL, None);
+    match kind? {
+        StoreKind::Embedded => {
+            let remote = [
+                keys::STORE_TABLE_PREFIX.entry,
+                keys::STORE_REGION.entry,
+                keys::STORE_ENDPOINT_URL.entry,
+            ];
+            for entry in remote {
+                reader.refuse_if_set(
+                    &entry,
+                    None,
+                    "is only allowed with store.kind = \"dynamodb\"",
+                );
+            }
+            Some(Store::Embedded { path: path? })
+        }
+        StoreKind::Dynamodb => {
+            let said = "is only allowed with store.kind = \"embedded\"";
+            reader.refuse_if_set(&keys::STORE_PATH.entry, None, said);
+            Some(Store::Dynamodb {
+                table_prefix: table_prefix?,
+                region: region?,
+                endpoint_url: endpoint_url?,
+            })
+        }
+    }
+}
+
+fn read_kek(reader: &mut Reader, store: Option<&Store>) -> Option<Kek> {
+    match (reader.optional(&keys::KEYS_KEK, None)?, store?) {
+        (Some(kek), _) => Some(kek),
+        (None, Store::Embedded { path }) => Some(Kek::File(path.join(KEK_FILE))),
+        (None, Store::Dynamodb { .. }) => {
+            let said = "is missing; required with store.kind = \"dynamodb\", because every \
+                        control plane must have the same one";
+            reader.refuse(&keys::KEYS_KEK.entry, None, said);
+            None
+        }
+    }
+}
+
+fn read_issuers(reader: &mut Reader) -> Option<Vec<Issuer>> {
+    let count = reader.issuers();
+    if count == 0 {
+        return Some(vec![staging()?]);
+    }
+    let read: Vec<Option<Issuer>> =
+        (0..count).map(|position| read_issuer(reader, Some(position))).collect();
+    let issuers: Vec<Issuer> = read.into_iter().collect::<Option<_>>()?;
+    for (position, issuer) in issuers.iter().enumerate() {
+        if issuers.iter().take(position).any(|earlier| earlier.name == issuer.name) {
+            let said = "is the name of an earlier [[issuer]] too";
+            reader.refuse(&keys::ISSUER_NAME.entry, Some(position), said);
+        }
+    }
+    Some(issuers)
+}
+
+fn staging() -> Option<Issuer> {
+    Some(Issuer {
+        name: STAGING_NAME.to_owned(),
+        directory: Url::parse(STAGING_DIRECTORY).ok()?,
+        contact: Vec::new(),
+        ca_file: None,
+        binding: None,
+        profile: None,
+        key_type: KeyType::default(),
+    })
+}
+
+fn read_issuer(reader: &mut Reader, at: Position) -> Option<Issuer> {
+    let name = reader.get(&keys::ISSUER_NAME, at);
+    let directory = reader.get(&keys::ISSUER_DIRECTORY, at);
+    let contact = reader.optional(&keys::ISSUER_CONTACT, at);
+    let ca_file = reader.optional(&keys::ISSUER_CA_FILE, at);
+    let kid = reader.optional(&keys::ISSUER_EAB_KID, at);
+    let hmac_key_file = reader.optional(&keys::ISSUER_EAB_HMAC_KEY_FILE, at);
+    let profile = reader.optional(&keys::ISSUER_PROFILE, at);
+    let key_type = reader.get(&keys::ISSUER_KEY_TYPE, at);
+    let binding = match (kid?, hmac_key_file?) {
+        (Some(kid), Some(hmac_key_file)) => Some(Binding { kid, hmac_key_file }),
+        (None, None) => None,
+        (Some(_), None) => {
+            let said = "is only allowed together with eab_hmac_key_file";
+            reader.refuse(&keys::ISSUER_EAB_KID.entry, at, said);
+            None
+        }
+        (None, Some(_)) => {
+            let said = "is only allowed together with eab_kid";
+            reader.refuse(&keys::ISSUER_EAB_HMAC_KEY_FILE.entry, at, said);
+            None
+        }
+    };
+    Some(Issuer {
+        name: name?,
+        directory: directory?,
+        contact: contact?.unwrap_or_default(),
+        ca_file: ca_file?,
+        binding,
+        profile: profile?,
+        key_type: key_type?,
+    })
+}
+
+fn read_permission(reader: &mut Reader) -> Option<Permission> {
+    let ask_url = reader.optional(&keys::PERMISSION_ASK_URL, None);
+    let timeout = reader.get(&keys::PERMISSION_TIMEOUT, None);
+    let cache_ttl = reader.get(&keys::PERMISSION_CACHE_TTL, None);
+    let negative_ttl = reader.get(&keys::PERMISSION_NEGATIVE_TTL, None);
+    Some(Permission {
+        ask_url: ask_url?,
+        timeout: timeout?,
+        cache_ttl: cache_ttl?,
+        negative_ttl: negative_ttl?,
+    })
+}
+
+fn read_issuance(reader: &mut Reader) -> Option<Issuance> {
+    let concurrency = reader.get(&keys::ISSUANCE_CONCURRENCY, None);
+    let on_handshake = reader.get(&keys::ISSUANCE_ON_HANDSHAKE, None);
+    let on_register = reader.get(&keys::ISSUANCE_ON_REGISTER, None);
+    let max_wait = reader.get(&keys::ISSUANCE_MAX_WAIT, None);
+    let lease = reader.get(&keys::ISSUANCE_LEASE, None);
+    if let (Some(false), Some(false)) = (on_handshake, on_register) {
+        let said = "is not allowed together with issuance.on_register = false: no certificate \
+                    would ever be issued";
+        reader.refuse(&keys::ISSUANCE_ON_HANDSHAKE.entry, None, said);
+    }
+    Some(Issuance {
+        concurrency: concurrency?,
+        on_handshake: on_handshake?,
+        on_register: on_register?,
+        max_wait: max_wait?,
+        lease: lease?,
+    })
+}

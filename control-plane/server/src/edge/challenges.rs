@@ -1,0 +1,45 @@
+//! `GET /edge/v1/challenges/{token}`: the answer a CA asks for.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{IntoResponse as _, Response};
+use sealwax_core::Span;
+use sealwax_protocol::ChallengeToken;
+
+use super::{EdgeApi, retry_seconds};
+use crate::web::Problem;
+
+/// When a CA's request is worth repeating after the store did not answer.
+const STORE_RETRY_AFTER: Span = Span::from_secs(1);
+
+/// Answered by token alone: whoever follows a redirect or comes by another of the domain's
+/// addresses asks under another host.
+pub(super) async fn answer(State(api): State<EdgeApi>, Path(token): Path<String>) -> Response {
+    let token = match ChallengeToken::parse(&token) {
+        Ok(token) => token,
+        Err(error) => {
+            return Problem::new(StatusCode::BAD_REQUEST, "malformed-token", error.to_string())
+                .into_response();
+        }
+    };
+    match api.store.challenge(&token).await {
+        Ok(Some(challenge)) if api.clock.now() < challenge.expires_at => {
+            tracing::debug!(domain = %challenge.domain, "a challenge was fetched");
+            let headers =
+                [(CONTENT_TYPE, "text/plain; charset=utf-8"), (CACHE_CONTROL, "no-store")];
+            (headers, challenge.key_authorization).into_response()
+        }
+        Ok(_) => {
+            let said = "no challenge with this token is open";
+            Problem::new(StatusCode::NOT_FOUND, "unknown-token", said).into_response()
+        }
+        Err(error) => {
+            tracing::warn!(%error, "a challenge could not be answered");
+            let said = "the store does not answer; try again";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", said)
+                .retry_after(retry_seconds(STORE_RETRY_AFTER))
+                .into_response()
+        }
+    }
+}

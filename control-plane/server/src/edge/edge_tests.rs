@@ -1,0 +1,167 @@
+use std::sync::Mutex;
+
+use axum::body::Body;
+use axum::http::{Method, Request, Response};
+use http_body_util::BodyExt as _;
+use sealwax_core::store::{Challenge, Change, Expected};
+use sealwax_core::{DomainRecord, Registration, Timestamp};
+use sealwax_protocol::ChallengeToken;
+use sealwax_protocol::edge::USAGE_NAMES_MAX;
+use sealwax_store::memory::{Fault, MemoryStore};
+use tower::ServiceExt as _;
+
+use super::*;
+
+struct At(Timestamp);
+
+impl Clock for At {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
+struct Says(Result<Ready, NotKnown>);
+
+#[async_trait]
+impl Readiness for Says {
+    async fn ready(&self, _: &DomainName) -> Result<Ready, NotKnown> {
+        self.0.clone()
+    }
+}
+
+#[derive(Default)]
+struct Hears(Mutex<Vec<DomainName>>);
+
+impl Usage for Hears {
+    fn used(&self, names: &[DomainName]) {
+        self.0.lock().unwrap().extend_from_slice(names);
+    }
+}
+
+fn pending() -> Says {
+    let answer = CertificateAnswer::Pending { retry_after: 2 };
+    Says(Ok(Ready { answer, max_age: Span::from_secs(1) }))
+}
+
+fn api(says: Says, now: i64) -> EdgeApi {
+    EdgeApi {
+        store: Arc::new(MemoryStore::new(Arc::new(At(Timestamp::from_secs(now))))),
+        clock: Arc::new(At(Timestamp::from_secs(now))),
+        readiness: Arc::new(says),
+        usage: Arc::new(Hears::default()),
+    }
+}
+
+async fn send(api: &EdgeApi, method: Method, path: &str, body: Body) -> Response<Body> {
+    let request = Request::builder().method(method).uri(path).body(body).unwrap();
+    api.clone().router().oneshot(request).await.unwrap()
+}
+
+async fn text(response: Response<Body>) -> String {
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+async fn publish(store: &dyn Store, token: &str, expires: i64) {
+    let domain = DomainName::parse("a.example.com").unwrap();
+    let now = Timestamp::from_secs(1);
+    let record = DomainRecord::registered(domain.clone(), Registration::default(), now);
+    let mut change = Change::of(record, Expected::Absent);
+    change.publish = Some(Challenge {
+        token: ChallengeToken::parse(token).unwrap(),
+        domain,
+        key_authorization: format!("{token}.thumb"),
+        expires_at: Timestamp::from_secs(expires),
+    });
+    store.write(change).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_challenge_is_answered_by_its_token() {
+    let api = api(pending(), 10);
+    publish(&*api.store, "tok-en", 100).await;
+    let answer = send(&api, Method::GET, "/edge/v1/challenges/tok-en", Body::empty()).await;
+    assert_eq!(answer.status(), 200);
+    assert!(answer.headers()["content-type"].to_str().unwrap().starts_with("text/plain"));
+    assert_eq!(text(answer).await, "tok-en.thumb");
+}
+
+#[tokio::test]
+async fn an_expired_or_unknown_token_is_not_found_and_a_bad_one_is_malformed() {
+    let api = api(pending(), 100);
+    publish(&*api.store, "old", 100).await;
+    for (path, status) in [
+        ("/edge/v1/challenges/old", 404),
+        ("/edge/v1/challenges/unknown", 404),
+        ("/edge/v1/challenges/a.b", 400),
+        ("/edge/v1/challenges/a%2fb", 400),
+        ("/edge/v1/challenges/%ff", 400),
+        ("/edge/v1/challenges/", 404),
+    ] {
+        let answer = send(&api, Method::GET, path, Body::empty()).await;
+        assert_eq!(answer.status(), status, "{path}");
+    }
+    let long = format!("/edge/v1/challenges/{}", "a".repeat(129));
+    assert_eq!(send(&api, Method::GET, &long, Body::empty()).await.status(), 400);
+}
+
+#[tokio::test]
+async fn a_certificate_answer_carries_its_status_and_age() {
+    let api = api(pending(), 1);
+    let path = "/edge/v1/certificates/Blog.example.com";
+    let answer = send(&api, Method::POST, path, Body::empty()).await;
+    assert_eq!(answer.status(), 202);
+    assert_eq!(answer.headers()["cache-control"], "max-age=1");
+    assert_eq!(text(answer).await, r#"{"state":"pending","retry_after":2}"#);
+    let answer = send(&api, Method::POST, "/edge/v1/certificates/1.2.3.4", Body::empty()).await;
+    assert_eq!(answer.status(), 400);
+    assert_eq!(answer.headers()["content-type"], "application/problem+json");
+    assert_eq!(send(&api, Method::GET, path, Body::empty()).await.status(), 405);
+}
+
+#[tokio::test]
+async fn what_cannot_be_known_is_503_with_a_time_to_come_back() {
+    let api = api(Says(Err(NotKnown { retry_after: Span::from_secs(3) })), 1);
+    let path = "/edge/v1/certificates/a.example.com";
+    let answer = send(&api, Method::POST, path, Body::empty()).await;
+    assert_eq!(answer.status(), 503);
+    assert_eq!(answer.headers()["retry-after"], "3");
+}
+
+#[tokio::test]
+async fn usage_is_heard_and_bad_reports_are_refused() {
+    let hears = Arc::new(Hears::default());
+    let api = EdgeApi { usage: Arc::clone(&hears) as Arc<dyn Usage>, ..api(pending(), 1) };
+    let report = r#"{"names":["a.example.com"]}"#;
+    let answer = send(&api, Method::POST, USAGE_PATH, Body::from(report)).await;
+    assert_eq!(answer.status(), 204);
+    assert_eq!(*hears.0.lock().unwrap(), [DomainName::parse("a.example.com").unwrap()]);
+    for bad in ["", "{}", r#"{"names":["1.2.3.4"]}"#] {
+        let answer = send(&api, Method::POST, USAGE_PATH, Body::from(bad)).await;
+        assert_eq!(answer.status(), 400, "{bad}");
+    }
+    let names = vec!["a.example.com"; USAGE_NAMES_MAX + 1];
+    let report = serde_json::json!({ "names": names }).to_string();
+    assert_eq!(send(&api, Method::POST, USAGE_PATH, Body::from(report)).await.status(), 400);
+    let huge = vec![b' '; BOUNDS.body_bytes + 1];
+    assert_eq!(send(&api, Method::POST, USAGE_PATH, Body::from(huge)).await.status(), 413);
+}
+
+#[tokio::test]
+async fn the_largest_report_allowed_fits() {
+    let api = api(pending(), 1);
+    let label = "a".repeat(63);
+    let name = format!("{label}.{label}.{label}.{}", "b".repeat(61));
+    let report = serde_json::json!({ "names": vec![name; USAGE_NAMES_MAX] }).to_string();
+    assert_eq!(send(&api, Method::POST, USAGE_PATH, Body::from(report)).await.status(), 204);
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_is_503_and_not_an_unknown_token() {
+    let store = MemoryStore::new(Arc::new(At(Timestamp::from_secs(1))));
+    store.set_faults(Some(Arc::new(|_| Some(Fault::Refused))));
+    let api = EdgeApi { store: Arc::new(store), ..api(pending(), 1) };
+    let answer = send(&api, Method::GET, "/edge/v1/challenges/tok", Body::empty()).await;
+    assert_eq!(answer.status(), 503);
+    assert_eq!(answer.headers()["retry-after"], "1");
+}

@@ -1,0 +1,15 @@
+//! The sealwax binary: configuration, composition, edge and admin APIs, command line
+
+pub mod admin;
+pub mod app;
+pub mod bootstrap;
+pub mod catalog;
+pub mod cli;
+pub mod config;
+pub mod edge;
+pub mod permission;
+pub mod system;
+pub mod telemetry;
+
+pub mod registry;
+pub mod web;

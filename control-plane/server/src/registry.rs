@@ -1,0 +1,326 @@
+//! What operators and platforms do with domains: register, show, list, renew, remove.
+
+use std::sync::Arc;
+
+use sealwax_core::store::{
+    Change, Expected, LifecycleEvent, Page, Selection, Store, StoreError, Stored,
+};
+use sealwax_core::{Clock, DomainRecord, Registration, Timestamp, Work, apply};
+use sealwax_protocol::DomainName;
+use sealwax_workflow::Lane;
+
+/// How often an operation starts anew because someone else wrote the record first.
+const RELOADS_MAX: u32 = 8;
+
+/// Who is told what the registry did.
+pub trait Announcer: Send + Sync + 'static {
+    /// The domain's served certificate, or its right to one, may differ: look again.
+    fn changed(&self, domain: &DomainName);
+
+    /// Work may be waiting for the domain.
+    fn wanted(&self, domain: &DomainName, lane: Lane);
+}
+
+/// What the configuration says about registrations.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// The issuers a registration may name.
+    pub issuers: Vec<String>,
+    /// Issue at registration instead of at the first handshake.
+    pub on_register: bool,
+}
+
+/// The domains. Cheap to clone.
+#[derive(Clone)]
+pub struct Registry {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    announcer: Arc<dyn Announcer>,
+    rules: Arc<Rules>,
+}
+
+/// What a registration did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Put {
+    /// The record as it is now.
+    pub record: DomainRecord,
+    /// It was not there before.
+    pub created: bool,
+}
+
+/// Whether a renewal may come before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Window {
+    /// Only when the certificate is due, missing, or its last attempt failed.
+    Kept,
+    /// At any time.
+    Ignored,
+}
+
+impl Registry {
+    /// Over a store.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        announcer: Arc<dyn Announcer>,
+        rules: Rules,
+    ) -> Self {
+        Self { store, clock, announcer, rules: Arc::new(rules) }
+    }
+
+    /// Registers a domain, or replaces what the platform says about it. Keeps its certificate and
+    /// the work on it; a parked domain may have a certificate again.
+    ///
+    /// # Errors
+    /// An issuer that is not configured, or the store.
+    pub async fn put(
+        &self,
+        domain: &DomainName,
+        registration: Registration,
+    ) -> Result<Put, RegistryError> {
+        self.check(&registration)?;
+        for _ in 0..RELOADS_MAX {
+            let now = self.clock.now();
+            let before = self.load(domain).await?;
+            let created = before.is_none();
+            let expected = before
+                .as_ref()
+                .map_or(Expected::Absent, |stored| Expected::Version(stored.version));
+            let Some(next) = self.registered(domain, before.as_ref(), &registration, now) else {
+                let record = before.map(|stored| stored.record).ok_or_else(|| gone(domain))?;
+                return Ok(Put { record, created });
+            };
+            let kind = if created { "domain.registered" } else { "domain.updated" };
+            if let Some(record) =
+                self.write(next, expected, event(now, kind, String::new())).await?
+            {
+                self.announcer.changed(domain);
+                if let Work::Wanted { .. } = record.work {
+                    // Behind renewals and requests: an import must not make them wait.
+                    self.announcer.wanted(domain, Lane::Due);
+                }
+                return Ok(Put { record, created });
+            }
+        }
+        Err(RegistryError::Contended(domain.clone()))
+    }
+
+    /// The record.
+    ///
+    /// # Errors
+    /// Not registered, or the store.
+    pub async fn show(&self, domain: &DomainName) -> Result<DomainRecord, RegistryError> {
+        let stored = self.load(domain).await?;
+        stored.map(|stored| stored.record).ok_or_else(|| gone(domain))
+    }
+
+    /// Stops serving and renewing a domain and deletes its keys.
+    ///
+    /// # Errors
+    /// Not registered, or the store.
+    pub async fn remove(&self, domain: &DomainName) -> Result<(), RegistryError> {
+        for _ in 0..RELOADS_MAX {
+            let stored = self.load(domain).await?.ok_or_else(|| gone(domain))?;
+            match self.store.remove(domain, stored.version).await {
+                Ok(()) => {
+                    self.announcer.changed(domain);
+                    return Ok(());
+                }
+                Err(StoreError::Lost { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(RegistryError::Contended(domain.clone()))
+    }
+
+    /// Asks for a new certificate now. Work in flight goes on as it is.
+    ///
+    /// # Errors
+    /// Not registered, not due and the window is kept, or the store.
+    pub async fn renew(
+        &self,
+        domain: &DomainName,
+        window: Window,
+    ) -> Result<DomainRecord, RegistryError> {
+        for _ in 0..RELOADS_MAX {
+            let now = self.clock.now();
+            let stored = self.load(domain).await?.ok_or_else(|| gone(domain))?;
+            if window == Window::Kept {
+                check_window(&stored.record, now)?;
+            }
+            let Some(next) = apply::force(&stored.record, now) else {
+                self.announcer.wanted(domain, Lane::Request);
+                return Ok(stored.record);
+            };
+            let detail = match window {
+                Window::Kept => "asked for through the admin API",
+                Window::Ignored => "asked for through the admin API, outside the window",
+            };
+            let asked = event(now, "renewal.requested", detail.to_owned());
+            let expected = Expected::Version(stored.version);
+            if let Some(record) = self.write(next, expected, asked).await? {
+                self.announcer.wanted(domain, Lane::Request);
+                return Ok(record);
+            }
+        }
+        Err(RegistryError::Contended(domain.clone()))
+    }
+
+    /// One page of the domains selected.
+    ///
+    /// # Errors
+    /// The store.
+    pub async fn list(
+        &self,
+        selection: &Selection,
+        limit: usize,
+        cursor: Option<&str>,
+    ) -> Result<Page, RegistryError> {
+        Ok(self.store.list(selection, limit, cursor).await?)
+    }
+
+    /// The newest events of a domain, newest first; those of a removed domain are kept a while.
+    ///
+    /// # Errors
+    /// The store.
+    pub async fn events(
+        &self,
+        domain: &DomainName,
+        limit: usize,
+    ) -> Result<Vec<LifecycleEvent>, RegistryError> {
+        Ok(self.store.events(domain, limit).await?)
+    }
+
+    /// The present time, as the records have it.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn check(&self, registration: &Registration) -> Result<(), RegistryError> {
+        match &registration.issuer {
+            Some(issuer) if !self.rules.issuers.contains(issuer) => {
+                Err(RegistryError::UnknownIssuer {
+                    issuer: issuer.clone(),
+                    configured: self.rules.issuers.join(", "),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The record with this registration; `None`: it is as it should be.
+    fn registered(
+        &self,
+        domain: &DomainName,
+        before: Option<&Stored>,
+        registration: &Registration,
+        now: Timestamp,
+    ) -> Option<DomainRecord> {
+        let record = match before {
+            None => DomainRecord::registered(domain.clone(), registration.clone(), now),
+            Some(stored) => {
+                let parked = stored.record.work == Work::Parked;
+                if stored.record.registration == *registration && !parked {
+                    return None;
+                }
+                let mut record =
+                    DomainRecord { registration: registration.clone(), ..stored.record.clone() };
+                if parked {
+                    record.work = Work::Idle;
+                    record.failure = None;
+                }
+                record
+            }
+        };
+        let wanted = if self.rules.on_register { apply::demand(&record, now) } else { None };
+        Some(wanted.unwrap_or(record))
+    }
+
+    async fn load(&self, domain: &DomainName) -> Result<Option<Stored>, RegistryError> {
+        let entries = self.store.load(std::slice::from_ref(domain)).await?;
+        Ok(entries.into_iter().next().flatten().map(|entry| entry.stored))
+    }
+
+    /// `None`: someone else wrote first.
+    async fn write(
+        &self,
+        record: DomainRecord,
+        expected: Expected,
+        happened: LifecycleEvent,
+    ) -> Result<Option<DomainRecord>, RegistryError> {
+        let record = DomainRecord { updated_at: happened.at, ..record };
+        let mut change = Change::of(record.clone(), expected);
+        change.events.push(happened);
+        change.announce = true;
+        match self.store.write(change).await {
+            Ok(_) => Ok(Some(record)),
+            Err(StoreError::Lost { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn check_window(record: &DomainRecord, now: Timestamp) -> Result<(), RegistryError> {
+    if record.work == Work::Parked {
+        return Err(RegistryError::Parked(record.domain.clone()));
+    }
+    let Some(certificate) = &record.certificate else { return Ok(()) };
+    let due = certificate.renew_at.is_some_and(|at| at <= now);
+    if due || record.failure.is_some() || record.work != Work::Idle {
+        return Ok(());
+    }
+    let renew_at = certificate.renew_at;
+    Err(RegistryError::NotDue { domain: record.domain.clone(), renew_at })
+}
+
+fn gone(domain: &DomainName) -> RegistryError {
+    RegistryError::NotFound(domain.clone())
+}
+
+fn event(at: Timestamp, kind: &str, detail: String) -> LifecycleEvent {
+    LifecycleEvent { at, kind: kind.to_owned(), detail }
+}
+
+/// Why the registry did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// Nobody registered it.
+    #[error("{0} is not registered")]
+    NotFound(DomainName),
+    /// The registration names an issuer there is not.
+    #[error("there is no issuer {issuer:?}; configured: {configured}")]
+    UnknownIssuer {
+        /// What was named.
+        issuer: String,
+        /// What there is.
+        configured: String,
+    },
+    /// Its renewal is not due yet.
+    #[error("the certificate of {domain} is not due for renewal{}", due(*renew_at))]
+    NotDue {
+        /// The domain.
+        domain: DomainName,
+        /// When it is; `None` for certificates brought along.
+        renew_at: Option<Timestamp>,
+    },
+    /// It is parked.
+    #[error("{0} is parked: register it again, or force the renewal")]
+    Parked(DomainName),
+    /// Others kept writing the record.
+    #[error("the record of {0} is being changed by others; try again")]
+    Contended(DomainName),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+fn due(renew_at: Option<Timestamp>) -> String {
+    renew_at.map(|at| format!(" before {at}")).unwrap_or_default()
+}
+
+#[cfg(test)]
+#[path = "registry_tests.rs"]
+pub(crate) mod tests;

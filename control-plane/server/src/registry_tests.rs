@@ -1,0 +1,354 @@
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sealwax_core::{Cause, CertificateFacts, CertificateSource, Failure};
+use sealwax_store::memory::{Fault, MemoryStore, Operation};
+
+use super::*;
+
+/// A clock that only moves when told to.
+#[derive(Default)]
+pub(crate) struct Hand(AtomicU64);
+
+impl Hand {
+    pub(crate) fn at(secs: u64) -> Arc<Self> {
+        Arc::new(Self(AtomicU64::new(secs * 1000)))
+    }
+
+    fn set(&self, secs: u64) {
+        self.0.store(secs * 1000, Ordering::SeqCst);
+    }
+}
+
+impl Clock for Hand {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// Remembers what it was told.
+#[derive(Default)]
+pub(crate) struct Heard(pub(crate) Mutex<Vec<String>>);
+
+impl Announcer for Heard {
+    fn changed(&self, domain: &DomainName) {
+        self.0.lock().unwrap().push(format!("changed {domain}"));
+    }
+
+    fn wanted(&self, domain: &DomainName, lane: Lane) {
+        self.0.lock().unwrap().push(format!("wanted {domain} {}", lane.as_str()));
+    }
+}
+
+struct World {
+    registry: Registry,
+    store: Arc<MemoryStore>,
+    clock: Arc<Hand>,
+    heard: Arc<Heard>,
+}
+
+fn world(on_register: bool) -> World {
+    let clock = Hand::at(1_000);
+    let store = Arc::new(MemoryStore::new(Arc::clone(&clock) as Arc<dyn Clock>));
+    let heard = Arc::new(Heard::default());
+    let rules = Rules { issuers: vec!["main".to_owned()], on_register };
+    let registry = Registry::new(
+        Arc::clone(&store) as Arc<dyn Store>,
+        Arc::clone(&clock) as Arc<dyn Clock>,
+        Arc::clone(&heard) as Arc<dyn Announcer>,
+        rules,
+    );
+    World { registry, store, clock, heard }
+}
+
+impl World {
+    fn heard(&self) -> Vec<String> {
+        std::mem::take(&mut *self.heard.0.lock().unwrap())
+    }
+
+    /// Changes the stored record as the workflow would.
+    async fn edit(&self, domain: &DomainName, edit: impl FnOnce(&mut DomainRecord)) {
+        let stored = self.registry.load(domain).await.unwrap().unwrap();
+        let mut record = stored.record;
+        edit(&mut record);
+        self.store.write(Change::of(record, Expected::Version(stored.version))).await.unwrap();
+    }
+}
+
+fn name(text: &str) -> DomainName {
+    DomainName::parse(text).unwrap()
+}
+
+fn tenant(text: &str) -> Registration {
+    Registration { tenant: Some(text.to_owned()), ..Registration::default() }
+}
+
+fn certificate(renew_at: u64) -> CertificateFacts {
+    CertificateFacts {
+        serial: "01".to_owned(),
+        issuer: "CN=CA".to_owned(),
+        sans: vec!["a.example.com".to_owned()],
+        not_before: Timestamp::default(),
+        not_after: Timestamp::from_millis(9_000_000),
+        fingerprint_sha256: "00".to_owned(),
+        ari_id: None,
+        source: CertificateSource::Acme,
+        ordered_from: None,
+        renew_at: Some(Timestamp::from_millis(renew_at * 1000)),
+    }
+}
+
+#[tokio::test]
+async fn registering_twice_changes_nothing_and_says_so() {
+    let world = world(false);
+    let domain = name("a.example.com");
+    let first = world.registry.put(&domain, tenant("t1")).await.unwrap();
+    assert!(first.created);
+    assert_eq!(world.heard(), ["changed a.example.com"]);
+    let second = world.registry.put(&domain, tenant("t1")).await.unwrap();
+    assert!(!second.created);
+    assert_eq!(second.record, first.record);
+    assert!(world.heard().is_empty());
+    assert_eq!(world.registry.events(&domain, 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn registering_anew_keeps_certificate_and_work() {
+    let world = world(true);
+    let domain = name("a.example.com");
+    world.registry.put(&domain, tenant("t1")).await.unwrap();
+    let work = Work::Ordering { issuer: "main".to_owned() };
+    world
+        .edit(&domain, |record| {
+            record.work = work.clone();
+            record.certificate = Some(certificate(5_000));
+        })
+        .await;
+    world.clock.set(2_000);
+    let put = world.registry.put(&domain, tenant("t2")).await.unwrap();
+    assert!(!put.created);
+    assert_eq!(put.record.work, work);
+    assert!(put.record.certificate.is_some());
+    assert_eq!(put.record.registration, tenant("t2"));
+    assert_eq!(put.record.updated_at, Timestamp::from_secs(2_000));
+    assert_eq!(put.record.created_at, Timestamp::from_secs(1_000));
+}
+
+#[tokio::test]
+async fn a_parked_domain_may_have_a_certificate_again() {
+    let world = world(false);
+    let domain = name("a.example.com");
+    world.registry.put(&domain, tenant("t1")).await.unwrap();
+    world
+        .edit(&domain, |record| {
+            *record = apply::parked(record.clone(), Cause::PlatformGone, "left")
+        })
+        .await;
+    assert!(matches!(
+        world.registry.renew(&domain, Window::Kept).await,
+        Err(RegistryError::Parked(_))
+    ));
+    world.heard();
+    let put = world.registry.put(&domain, tenant("t1")).await.unwrap();
+    assert_eq!(put.record.work, Work::Idle);
+    assert_eq!(put.record.failure, None);
+    assert!(apply::demand(&put.record, Timestamp::default()).is_some());
+    assert_eq!(world.heard(), ["changed a.example.com"]);
+}
+
+#[tokio::test]
+async fn issuing_at_registration_is_stored_and_then_announced() {
+    let world = world(true);
+    let domain = name("a.example.com");
+    world.registry.put(&domain, Registration::default()).await.unwrap();
+    let stored = world.registry.show(&domain).await.unwrap();
+    assert_eq!(stored.work, Work::Wanted { since: Timestamp::from_secs(1_000) });
+    assert_eq!(world.heard(), ["changed a.example.com", "wanted a.example.com due"]);
+}
+
+#[tokio::test]
+async fn an_issuer_that_is_not_configured_is_refused() {
+    let world = world(false);
+    let said = Registration { issuer: Some("other".to_owned()), ..Registration::default() };
+    let error = world.registry.put(&name("a.example.com"), said).await.unwrap_err();
+    assert_eq!(error.to_string(), "there is no issuer \"other\"; configured: main");
+    let said = Registration { issuer: Some("main".to_owned()), ..Registration::default() };
+    assert!(world.registry.put(&name("a.example.com"), said).await.is_ok());
+}
+
+#[tokio::test]
+async fn renewing_keeps_to_the_window_unless_forced() {
+    let world = world(false);
+    let domain = name("a.example.com");
+    world.registry.put(&domain, Registration::default()).await.unwrap();
+    world.edit(&domain, |record| record.certificate = Some(certificate(5_000))).await;
+    let error = world.registry.renew(&domain, Window::Kept).await.unwrap_err();
+    assert!(error.to_string().contains("not due for renewal before 1970-01-01T01:23:20Z"));
+    assert_eq!(world.registry.show(&domain).await.unwrap().work, Work::Idle);
+    world.heard();
+    let record = world.registry.renew(&domain, Window::Ignored).await.unwrap();
+    assert_eq!(record.work, Work::Wanted { since: Timestamp::from_secs(1_000) });
+    assert_eq!(world.heard(), ["wanted a.example.com request"]);
+}
+
+#[tokio::test]
+async fn a_due_or_failed_domain_is_renewed_without_force() {
+    let world = world(false);
+    let domain = name("a.example.com");
+    world.registry.put(&domain, Registration::default()).await.unwrap();
+    world.edit(&domain, |record| record.certificate = Some(certificate(900))).await;
+    assert!(world.registry.renew(&domain, Window::Kept).await.is_ok());
+    world
+        .edit(&domain, |record| {
+            record.work = Work::Idle;
+            record.certificate = Some(certificate(5_000));
+            record.failure = Some(Failure {
+                cause: Cause::CaUnavailable,
+                detail: String::new(),
+                attempts: 1,
+                next_attempt_at: Some(Timestamp::from_secs(9_000)),
+                refused: false,
+            });
+        })
+        .await;
+    assert!(world.registry.renew(&domain, Window::Kept).await.is_ok());
+}
+
+#[tokio::test]
+async fn removing_is_announced_and_a_second_time_not_found() {
+    let world = world(false);
+    let domain = name("a.example.com");
+    world.registry.put(&domain, Registration::default()).await.unwrap();
+    world.heard();
+    world.registry.remove(&domain).await.unwrap();
+    assert_eq!(world.heard(), ["changed a.example.com"]);
+    assert!(matches!(world.registry.remove(&domain).await, Err(RegistryError::NotFound(_))));
+    assert!(matches!(world.registry.show(&domain).await, Err(RegistryError::NotFound(_))));
+}
+
+/// Writes by others between each load and write of the registry.
+struct Meddled {
+    inner: Arc<MemoryStore>,
+    left: AtomicU64,
+}
+
+#[async_trait::async_trait]
+impl Store for Meddled {
+    fn exclusive(&self) -> bool {
+        false
+    }
+
+    async fn load(
+        &self,
+        domains: &[DomainName],
+    ) -> Result<Vec<Option<sealwax_core::store::Entry>>, StoreError> {
+        let loaded = self.inner.load(domains).await?;
+        let left = self.left.load(Ordering::SeqCst);
+        if left > 0 {
+            self.left.store(left - 1, Ordering::SeqCst);
+            let stored = loaded[0].clone().unwrap().stored;
+            let change = Change::of(stored.record, Expected::Version(stored.version));
+            self.inner.write(change).await?;
+        }
+        Ok(loaded)
+    }
+
+    async fn write(
+        &self,
+        change: Change,
+    ) -> Result<sealwax_core::store::RecordVersion, StoreError> {
+        self.inner.write(change).await
+    }
+
+    async fn remove(
+        &self,
+        domain: &DomainName,
+        version: sealwax_core::store::RecordVersion,
+    ) -> Result<(), StoreError> {
+        self.inner.remove(domain, version).await
+    }
+
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<DomainName>, StoreError> {
+        self.inner.due(now, limit).await
+    }
+
+    async fn list(
+        &self,
+        selection: &Selection,
+        limit: usize,
+        cursor: Option<&str>,
+    ) -> Result<Page, StoreError> {
+        self.inner.list(selection, limit, cursor).await
+    }
+
+    async fn challenge(
+        &self,
+        token: &sealwax_protocol::ChallengeToken,
+    ) -> Result<Option<sealwax_core::store::Challenge>, StoreError> {
+        self.inner.challenge(token).await
+    }
+
+    async fn events(
+        &self,
+        domain: &DomainName,
+        limit: usize,
+    ) -> Result<Vec<LifecycleEvent>, StoreError> {
+        self.inner.events(domain, limit).await
+    }
+
+    async fn account(&self, issuer: &str) -> Result<Option<sealwax_core::SealedKey>, StoreError> {
+        self.inner.account(issuer).await
+    }
+
+    async fn create_account(
+        &self,
+        issuer: &str,
+        sealed: &sealwax_core::SealedKey,
+    ) -> Result<(), StoreError> {
+        self.inner.create_account(issuer, sealed).await
+    }
+
+    async fn changes(
+        &self,
+        since: &sealwax_core::store::ChangeCursor,
+    ) -> Result<sealwax_core::store::ChangeBatch, StoreError> {
+        self.inner.changes(since).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.inner.ping().await
+    }
+}
+
+#[tokio::test]
+async fn a_lost_race_is_run_again_and_given_up_at_some_point() {
+    let world = world(false);
+    let domain = name("a.example.com");
+    world.registry.put(&domain, tenant("t1")).await.unwrap();
+    let meddled = |left| Registry {
+        store: Arc::new(Meddled { inner: Arc::clone(&world.store), left: AtomicU64::new(left) }),
+        ..world.registry.clone()
+    };
+    let put = meddled(3).put(&domain, tenant("t2")).await.unwrap();
+    assert_eq!(put.record.registration, tenant("t2"));
+    assert!(matches!(
+        meddled(100).put(&domain, tenant("t3")).await,
+        Err(RegistryError::Contended(_))
+    ));
+    assert!(matches!(
+        meddled(100).renew(&domain, Window::Ignored).await,
+        Err(RegistryError::Contended(_))
+    ));
+    meddled(3).remove(&domain).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_is_said_and_nothing_is_announced() {
+    let world = world(true);
+    world.store.set_faults(Some(Arc::new(|operation| {
+        (operation == Operation::Write).then_some(Fault::Refused)
+    })));
+    let put = world.registry.put(&name("a.example.com"), Registration::default()).await;
+    assert!(matches!(put, Err(RegistryError::Store(StoreError::Unavailable { .. }))));
+    assert!(world.heard().is_empty());
+}
