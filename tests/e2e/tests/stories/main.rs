@@ -1,0 +1,23 @@
+//! User stories on real Envoy, real Pebble and the real control plane.
+//!
+//! Each story starts a line of its own on free ports and ends it. What a story waits for it looks
+//! at; nothing sleeps.
+
+#[cfg(test)]
+mod command_line;
+#[cfg(test)]
+mod crashes;
+#[cfg(test)]
+mod issuing;
+#[cfg(test)]
+mod malformed;
+#[cfg(test)]
+mod outages;
+#[cfg(test)]
+mod plain_http;
+#[cfg(test)]
+mod renewal;
+#[cfg(test)]
+mod two_envoys;
+#[cfg(test)]
+mod unknown_names;

@@ -1,0 +1,131 @@
+//! All parts at once, wired as `make demo` wires them.
+
+use std::net::SocketAddr;
+
+use anyhow::Result;
+
+use crate::{
+    ControlPlane, ControlPlaneSettings, Envoy, EnvoyPorts, EnvoySettings, Origin, Pebble,
+    PebbleSettings, StoreSettings, TcpProxy, TlsVisitor,
+};
+
+/// What a test sets about the line.
+#[derive(Clone, Debug)]
+pub struct LineSettings {
+    /// The store.
+    pub store: StoreSettings,
+    /// How long a handshake waits for an issuance.
+    pub max_wait: &'static str,
+    /// More TOML for the control plane.
+    pub more: String,
+    /// Out of 100 good nonces, how many Pebble refuses.
+    pub nonces_refused_percent: u8,
+}
+
+impl Default for LineSettings {
+    fn default() -> Self {
+        Self {
+            store: StoreSettings::Embedded,
+            max_wait: "10s",
+            more: String::new(),
+            nonces_refused_percent: 5,
+        }
+    }
+}
+
+/// Pebble, an origin, the control plane and one Envoy.
+///
+/// Fields drop in order: whoever calls ends before whom it calls, so that the logs of an ending
+/// line hold no complaints.
+#[derive(Debug)]
+pub struct Line {
+    /// The first Envoy.
+    pub envoy: Envoy,
+    /// The control plane.
+    pub control_plane: ControlPlane,
+    /// The certificate authority.
+    pub pebble: Pebble,
+    /// Between Pebble and Envoy's HTTP listener: what a validation comes through.
+    pub validations: TcpProxy,
+    /// Between the control plane and Pebble.
+    pub to_ca: TcpProxy,
+    /// The application.
+    pub origin: Origin,
+}
+
+impl Line {
+    /// Starts the parts and waits until each is ready.
+    ///
+    /// # Errors
+    /// A part is missing or does not come up.
+    pub async fn start(settings: LineSettings) -> Result<Self> {
+        Self::start_telling(settings, |_, _| {}).await
+    }
+
+    /// The same, and tells which part is ready, and where it is.
+    ///
+    /// # Errors
+    /// A part is missing or does not come up.
+    pub async fn start_telling(
+        settings: LineSettings,
+        mut tell: impl FnMut(&str, &str),
+    ) -> Result<Self> {
+        let ports = EnvoyPorts::free()?;
+        let validations = TcpProxy::start(ports.http()).await?;
+        let origin = Origin::start().await?;
+        let mut ca = PebbleSettings::validating_at(validations.address().port());
+        ca.nonces_refused_percent = settings.nonces_refused_percent;
+        tell("origin", &format!("http://{}", origin.address()));
+        let pebble = Pebble::start(ca).await?;
+        tell("Pebble, an ACME test CA", &pebble.directory());
+        let to_ca = TcpProxy::start(pebble.address()).await?;
+        let control_plane = ControlPlane::start(&ControlPlaneSettings {
+            directory: pebble.directory_at(to_ca.address()),
+            ca_file: pebble.tls_root_file(),
+            store: settings.store,
+            max_wait: settings.max_wait,
+            more: settings.more,
+        })
+        .await?;
+        tell("control plane", &format!("http://{} (admin API)", control_plane.admin_address()));
+        let envoy = envoy(&control_plane, &origin, "edge-1", ports).await?;
+        tell("Envoy", &format!("http://{} and https://{}", envoy.http(), envoy.https()));
+        Ok(Self { envoy, control_plane, pebble, validations, to_ca, origin })
+    }
+
+    /// Another Envoy on the same control plane.
+    ///
+    /// # Errors
+    /// It does not come up.
+    pub async fn another_envoy(&self, node_id: &str) -> Result<Envoy> {
+        envoy(&self.control_plane, &self.origin, node_id, EnvoyPorts::free()?).await
+    }
+
+    /// A client that trusts what this line's certificate authority issues.
+    ///
+    /// # Errors
+    /// Pebble's root is no certificate.
+    pub fn visitor(&self) -> Result<TlsVisitor> {
+        TlsVisitor::trusting(self.pebble.root_pem())
+    }
+
+    /// Where HTTPS is served.
+    #[must_use]
+    pub const fn https(&self) -> SocketAddr {
+        self.envoy.https()
+    }
+}
+
+async fn envoy(
+    control_plane: &ControlPlane,
+    origin: &Origin,
+    node_id: &str,
+    ports: EnvoyPorts,
+) -> Result<Envoy> {
+    let settings = EnvoySettings {
+        node_id: node_id.to_owned(),
+        config: control_plane.config_file(),
+        origin: origin.address(),
+    };
+    Envoy::start(ports, &settings).await
+}

@@ -1,0 +1,156 @@
+//! A TCP proxy a test can cut: the wire between two parts.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use anyhow::Result;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::Port;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wire {
+    Passes,
+    Holds,
+    Cut,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    connections: AtomicUsize,
+    bytes: AtomicU64,
+}
+
+/// Forwards connections to another address, until told otherwise.
+#[derive(Debug)]
+pub struct TcpProxy {
+    port: Port,
+    wire: watch::Sender<Wire>,
+    seen: Arc<Seen>,
+    _connections: JoinSet<()>,
+}
+
+impl TcpProxy {
+    /// A proxy on a free port that passes everything on to `target`.
+    ///
+    /// # Errors
+    /// No port is free.
+    pub async fn start(target: SocketAddr) -> Result<Self> {
+        Self::start_on(Port::free()?, target).await
+    }
+
+    /// The same on a port chosen before.
+    ///
+    /// # Errors
+    /// The port is taken.
+    pub async fn start_on(port: Port, target: SocketAddr) -> Result<Self> {
+        let listener = TcpListener::bind(port.address()).await?;
+        let (wire, state) = watch::channel(Wire::Passes);
+        let seen = Arc::new(Seen::default());
+        let mut connections = JoinSet::new();
+        connections.spawn(accept(listener, target, state, Arc::clone(&seen)));
+        Ok(Self { port, wire, seen, _connections: connections })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.port.address()
+    }
+
+    /// Connections accepted so far.
+    #[must_use]
+    pub fn accepted(&self) -> usize {
+        self.seen.connections.load(Ordering::Relaxed)
+    }
+
+    /// Bytes forwarded so far, both ways together.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.seen.bytes.load(Ordering::Relaxed)
+    }
+
+    /// New connections are forwarded; those held go on.
+    pub fn pass(&self) {
+        self.wire.send_replace(Wire::Passes);
+    }
+
+    /// New connections are accepted and nothing is forwarded; those open stay as they are.
+    pub fn hold(&self) {
+        self.wire.send_replace(Wire::Holds);
+    }
+
+    /// Open connections end, new ones end at once.
+    pub fn cut(&self) {
+        self.wire.send_replace(Wire::Cut);
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    target: SocketAddr,
+    wire: watch::Receiver<Wire>,
+    seen: Arc<Seen>,
+) {
+    // Dropping the set, as dropping the proxy does, ends every connection.
+    let mut open = JoinSet::new();
+    loop {
+        tokio::select! {
+            Ok((client, _)) = listener.accept() => {
+                seen.connections.fetch_add(1, Ordering::Relaxed);
+                open.spawn(forward(client, target, wire.clone(), Arc::clone(&seen)));
+            }
+            Some(_) = open.join_next() => {}
+        }
+    }
+}
+
+async fn forward(
+    mut client: TcpStream,
+    target: SocketAddr,
+    mut wire: watch::Receiver<Wire>,
+    seen: Arc<Seen>,
+) {
+    let Ok(state) = wire.wait_for(|wire| *wire != Wire::Holds).await.map(|wire| *wire) else {
+        return;
+    };
+    if state == Wire::Cut {
+        return;
+    }
+    let Ok(mut server) = TcpStream::connect(target).await else {
+        return;
+    };
+    let (mut client_reads, mut client_writes) = client.split();
+    let (mut server_reads, mut server_writes) = server.split();
+    let both = async {
+        tokio::join!(
+            carry(&mut client_reads, &mut server_writes, &seen.bytes),
+            carry(&mut server_reads, &mut client_writes, &seen.bytes),
+        )
+    };
+    tokio::select! {
+        // How either side ended is theirs to judge: both see the connection close.
+        _ = both => {}
+        _ = wire.wait_for(|wire| *wire == Wire::Cut) => {}
+    }
+}
+
+async fn carry(
+    from: &mut (impl AsyncRead + Unpin),
+    to: &mut (impl AsyncWrite + Unpin),
+    bytes: &AtomicU64,
+) -> std::io::Result<()> {
+    let mut buffer = vec![0; 16 * 1024];
+    loop {
+        let count = from.read(&mut buffer).await?;
+        if count == 0 {
+            return to.shutdown().await;
+        }
+        to.write_all(buffer.get(..count).unwrap_or_default()).await?;
+        bytes.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}
