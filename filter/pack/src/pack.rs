@@ -154,10 +154,10 @@ mod tests {
     fn a_missing_export_or_another_import_is_named() {
         let error = pack(&module(&EXPORTS[1..], &IMPORTS)).unwrap_err().to_string();
         assert!(error.contains("exports") && error.contains("missing [_initialize]"), "{error}");
-        let imports = [&IMPORTS[1..], &["proxy_grpc_call"]].concat();
+        let imports = [&IMPORTS[1..], &["abort"]].concat();
         let error = pack(&module(&EXPORTS, &imports)).unwrap_err().to_string();
         assert!(error.contains("missing [env.proxy_close_stream]"), "{error}");
-        assert!(error.contains("not allowed [env.proxy_grpc_call]"), "{error}");
+        assert!(error.contains("not allowed [env.abort]"), "{error}");
     }
 
     #[test]
