@@ -12,6 +12,9 @@ use crate::web::Problem;
 
 /// When a CA's request is worth repeating after the store did not answer.
 const STORE_RETRY_AFTER: Span = Span::from_secs(1);
+/// How long an edge may keep an answer: a CA's vantage points come within seconds, and what a token
+/// is answered never changes.
+const ANSWER_AGE: Span = Span::from_secs(60);
 
 /// Answered by token alone: whoever follows a redirect or comes by another of the domain's
 /// addresses asks under another host.
@@ -23,11 +26,15 @@ pub(super) async fn answer(State(api): State<EdgeApi>, Path(token): Path<String>
                 .into_response();
         }
     };
+    let now = api.clock.now();
     match api.store.challenge(&token).await {
-        Ok(Some(challenge)) if api.clock.now() < challenge.expires_at => {
+        Ok(Some(challenge)) if now < challenge.expires_at => {
             tracing::debug!(domain = %challenge.domain, "a challenge was fetched");
-            let headers =
-                [(CONTENT_TYPE, "text/plain; charset=utf-8"), (CACHE_CONTROL, "no-store")];
+            let age = ANSWER_AGE.min(challenge.expires_at.since(now));
+            let headers = [
+                (CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()),
+                (CACHE_CONTROL, format!("max-age={}", age.secs())),
+            ];
             (headers, challenge.key_authorization).into_response()
         }
         Ok(_) => {

@@ -63,7 +63,7 @@ async fn text(response: Response<Body>) -> String {
 }
 
 async fn publish(store: &dyn Store, token: &str, expires: i64) {
-    let domain = DomainName::parse("a.example.com").unwrap();
+    let domain = DomainName::parse(&format!("{token}.example.com")).unwrap();
     let now = Timestamp::from_secs(1);
     let record = DomainRecord::registered(domain.clone(), Registration::default(), now);
     let mut change = Change::of(record, Expected::Absent);
@@ -84,6 +84,17 @@ async fn a_challenge_is_answered_by_its_token() {
     assert_eq!(answer.status(), 200);
     assert!(answer.headers()["content-type"].to_str().unwrap().starts_with("text/plain"));
     assert_eq!(text(answer).await, "tok-en.thumb");
+}
+
+#[tokio::test]
+async fn an_edge_may_keep_a_challenge_for_a_minute_but_not_beyond_its_end() {
+    let api = api(pending(), 10);
+    for (token, expires, age) in [("long", 1_000, "max-age=60"), ("short", 40, "max-age=30")] {
+        publish(&*api.store, token, expires).await;
+        let path = format!("/edge/v1/challenges/{token}");
+        let answer = send(&api, Method::GET, &path, Body::empty()).await;
+        assert_eq!(answer.headers()["cache-control"], age);
+    }
 }
 
 #[tokio::test]
