@@ -156,7 +156,7 @@ mod tests {
         assert!(error.contains("exports") && error.contains("missing [_initialize]"), "{error}");
         let imports = [&IMPORTS[1..], &["abort"]].concat();
         let error = pack(&module(&EXPORTS, &imports)).unwrap_err().to_string();
-        assert!(error.contains("missing [env.proxy_close_stream]"), "{error}");
+        assert!(error.contains(&format!("missing [env.{}]", IMPORTS[0])), "{error}");
         assert!(error.contains("not allowed [env.abort]"), "{error}");
     }
 
