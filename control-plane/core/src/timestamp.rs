@@ -103,6 +103,12 @@ impl Span {
         Self(if wide > max { u64::MAX } else { wide as u64 })
     }
 
+    /// What is left of this span after `other`; nothing if that is longer.
+    #[must_use]
+    pub const fn less(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+
     /// As a standard duration, for timers.
     #[must_use]
     pub const fn duration(self) -> Duration {

@@ -47,8 +47,8 @@ impl Workflow {
             }
         };
         facts.ordered_from = Some(issuer.to_owned());
-        facts.renew_at =
-            Some(schedule::renew_at(facts.not_before, facts.not_after, &*parts.jitter));
+        let place = schedule::Place::of(&domain);
+        facts.renew_at = Some(schedule::renew_at(facts.not_before, facts.not_after, place));
         let first = run.record.certificate.is_none();
         let kind = if first { "certificate.issued" } else { "certificate.renewed" };
         let detail = format!("serial {}, valid until {}", facts.serial, facts.not_after);
