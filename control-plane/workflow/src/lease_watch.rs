@@ -17,7 +17,7 @@ pub(crate) struct LeaseWatch(Mutex<HashMap<DomainName, Seen>>);
 
 #[derive(Debug)]
 struct Seen {
-    id: u64,
+    lease: Lease,
     since: Instant,
 }
 
@@ -28,7 +28,8 @@ impl LeaseWatch {
         let now = Instant::now();
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match seen.get(domain) {
-            Some(known) if known.id == lease.id => {
+            // Ids are told apart within a process only: two that started together count alike.
+            Some(known) if known.lease == *lease => {
                 let silent = now.duration_since(known.since) >= lease.duration.duration();
                 if silent {
                     seen.remove(domain);
@@ -42,7 +43,7 @@ impl LeaseWatch {
                         seen.remove(&oldest);
                     }
                 }
-                seen.insert(domain.clone(), Seen { id: lease.id, since: now });
+                seen.insert(domain.clone(), Seen { lease: lease.clone(), since: now });
                 false
             }
         }
@@ -73,5 +74,15 @@ mod tests {
         assert!(!watch.is_silent(&domain, &lease(2)));
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(watch.is_silent(&domain, &lease(2)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_lease_of_another_holder_is_another_lease_whatever_its_id() {
+        let watch = LeaseWatch::default();
+        let domain = DomainName::parse("a.example.com").unwrap();
+        assert!(!watch.is_silent(&domain, &lease(1)));
+        tokio::time::advance(Duration::from_secs(60)).await;
+        let third = Lease { holder: "a third one".into(), ..lease(1) };
+        assert!(!watch.is_silent(&domain, &third), "it was never seen before");
     }
 }
