@@ -14,9 +14,9 @@ use tokio::time::Instant;
 use crate::keys::KeyError;
 use crate::run::{Progress, Run, RunError, Workflow};
 
-/// How long a published answer may be asked for. CAs validate within minutes; the rest is for
-/// orders that wait out an outage.
-const CHALLENGE_LIFE: Span = Span::from_secs(86_400);
+/// How long a published answer may be asked for: as long as Let's Encrypt keeps an order, because
+/// one that waits out an outage is answered after it, and a day for clocks that are off.
+const CHALLENGE_LIFE: Span = Span::from_secs(8 * 86_400);
 
 impl Workflow {
     pub(crate) async fn perform(&self, run: &mut Run, step: Step) -> Result<Progress, RunError> {
