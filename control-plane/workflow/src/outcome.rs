@@ -91,6 +91,7 @@ impl Workflow {
             run.sight.finalized = false;
             if let Some(wait) = in_run_wait(run, None) {
                 self.pause(run, wait).await?;
+                self.keep_lease(run).await?;
                 return Ok(Progress::Onward);
             }
         }
@@ -126,6 +127,7 @@ impl Workflow {
     ) -> Result<Progress, RunError> {
         if let Some(wait) = in_run_wait(run, after) {
             self.pause(run, wait).await?;
+            self.keep_lease(run).await?;
             return Ok(Progress::Onward);
         }
         let now = self.shared.parts.clock.now();

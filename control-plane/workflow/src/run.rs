@@ -69,6 +69,8 @@ pub(crate) struct Run {
     /// Failed tries of the present step.
     pub(crate) tries: u32,
     pub(crate) deadline: Instant,
+    /// When the record was read or written last, on this process's monotonic clock.
+    pub(crate) fresh_at: Instant,
     /// The run's place to act; given up while it waits.
     place: Option<OwnedSemaphorePermit>,
 }
@@ -136,12 +138,14 @@ impl Workflow {
             sight: Sight::default(),
             tries: 0,
             deadline,
+            fresh_at: Instant::now(),
             place: None,
         }))
     }
 
     async fn drive(&self, run: &mut Run) -> Result<Option<Timestamp>, RunError> {
         self.take_place(run).await?;
+        self.resume(run).await?;
         loop {
             let now = self.shared.parts.clock.now();
             let step = decide(&run.record, &run.sight, &self.shared.settings.holder, now);
@@ -150,6 +154,19 @@ impl Workflow {
                 Progress::Rest(until) => return Ok(until),
             }
         }
+    }
+
+    /// A lease that an earlier run left behind, because the store failed it, may have been watched
+    /// long enough to be taken over at this very moment: it is renewed before anything is done
+    /// under it.
+    async fn resume(&self, run: &mut Run) -> Result<(), RunError> {
+        let holder = &self.shared.settings.holder;
+        let mine = run.record.lease.as_ref().is_some_and(|lease| lease.holder == *holder);
+        if run.record.work.in_flight() && mine {
+            let change = Change::of(run.record.clone(), run.expected);
+            self.advance(run, change).await?;
+        }
+        Ok(())
     }
 
     /// Waits, and lets another run act meanwhile: nothing waits behind a sleeping job.
@@ -187,6 +204,7 @@ impl Workflow {
         change.expected = run.expected;
         run.record = change.record.clone();
         run.expected = Expected::Version(self.shared.parts.store.write(change).await?);
+        run.fresh_at = Instant::now();
         run.tries = 0;
         Ok(())
     }

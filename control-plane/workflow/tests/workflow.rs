@@ -127,6 +127,27 @@ async fn another_process_takes_over_only_after_the_lease_was_silent() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_holder_that_waits_for_the_ca_is_not_taken_over_from() {
+    let world = World::shared();
+    let domain = world.register("a.example.com").await;
+    let after = Some(Span::from_secs(25));
+    let busy = || IssueError::Retry { after, detail: "503".into() };
+    world.ca.fail("place_order", [busy(), busy()]);
+    let (one, two) = (world.process("one"), world.process("two"));
+    let name = domain.clone();
+    let working = tokio::spawn(async move { one.run(&name, Ask::Demand).await });
+    // The second process looks each second, for longer than a lease lasts.
+    for _ in 0..60 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        two.run(&domain, Ask::Due).await.unwrap();
+    }
+    working.await.unwrap().unwrap();
+    let record = world.entry(&domain).await.stored.record;
+    assert_eq!(record.state(), DomainState::Issued);
+    assert_eq!((record.fence, world.ca.orders_for(&domain)), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_short_outage_of_the_ca_is_sat_out_within_the_run() {
     let world = World::new();
     let domain = world.register("a.example.com").await;
