@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use sealwax_core::DomainState;
 use sealwax_core::record::KeyType;
+use sealwax_simulation::{Era, Outage, Preset, Revocation};
 use url::Url;
 
+use super::simulate;
 use crate::bootstrap::{Endpoint, NodeId};
 
 /// On-demand TLS certificates for Envoy.
@@ -66,6 +68,8 @@ pub(super) enum Command {
     },
     /// Check a control plane, one line for each check, with what to do about it.
     Doctor(Doctor),
+    /// Run the scheduler over a fleet on virtual time; talks to nobody.
+    Simulate(Box<Simulate>),
     /// Print documents made from the program.
     #[command(hide = true)]
     Docs {
@@ -229,6 +233,44 @@ pub(super) struct Doctor {
     /// The control plane's configuration: says where its listeners are.
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
+}
+
+/// A fleet, and what happens to it. Moments are days (`30d`) or hours (`720h`) from the start.
+#[derive(Debug, Args)]
+pub(super) struct Simulate {
+    /// Domains with a certificate at the start.
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub(super) domains: u32,
+    /// Days to simulate.
+    #[arg(long, value_name = "N", default_value_t = 365)]
+    pub(super) days: u32,
+    /// steady, import, outage, revocation or lifetimes; the other options change it.
+    #[arg(long, value_name = "NAME", default_value = "steady", value_parser = simulate::preset)]
+    pub(super) scenario: Preset,
+    /// The CA does not answer, such as 30d..32d; may be repeated.
+    #[arg(long, value_name = "FROM..TO", value_parser = simulate::outage)]
+    pub(super) ca_outage: Vec<Outage>,
+    /// What certificates live, such as 90d, and later 45d@120d; may be repeated.
+    #[arg(long, value_name = "LIFE[@WHEN]", value_parser = simulate::era)]
+    pub(super) life: Vec<Era>,
+    /// Domains registered together, such as 50000@30d.
+    #[arg(long, value_name = "DOMAINS@WHEN", value_parser = simulate::import)]
+    pub(super) import: Option<sealwax_simulation::Import>,
+    /// Part of the certificates the CA revokes, such as 20@30d for 20 %.
+    #[arg(long, value_name = "PERCENT@WHEN", value_parser = simulate::revocation)]
+    pub(super) revoke: Option<Revocation>,
+    /// Percentage of names whose validation always fails.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(..=100))]
+    pub(super) broken: u8,
+    /// Start with certificates that were all issued on one day.
+    #[arg(long)]
+    pub(super) together: bool,
+    /// Repeats a run.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(super) seed: u64,
+    /// Write a page with plots to this file.
+    #[arg(long, value_name = "FILE")]
+    pub(super) html: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

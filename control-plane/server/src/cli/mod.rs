@@ -11,6 +11,7 @@ mod import;
 mod output;
 mod progress;
 mod serve;
+mod simulate;
 mod store;
 mod table;
 
@@ -66,6 +67,7 @@ async fn run(arguments: Arguments, output: &mut Output) -> Outcome {
         },
         Command::Store { command } => store::run(output, &command).await,
         Command::Doctor(doctor) => doctor::run(&client()?, output, &doctor).await,
+        Command::Simulate(asked) => simulate::run(output, &asked),
         Command::Docs { command } => match command {
             DocsCommand::Configuration => output.text(&crate::config::reference()),
         },

@@ -1,0 +1,230 @@
+//! The loop: sweep what is due into the lanes, work the lanes off, let the time pass.
+
+use std::collections::VecDeque;
+
+use sealwax_acme::budget::Budget;
+use sealwax_core::apply::IllegalTransition;
+use sealwax_core::{Span, Timestamp};
+use sealwax_protocol::ChallengeToken;
+use sealwax_workflow::Lane;
+use sealwax_workflow::sweep::BATCH_MAX;
+
+use crate::calendar::Calendar;
+use crate::dice::Dice;
+use crate::fleet::{self, Half, Name, Rests};
+use crate::moment::{Moment, START};
+use crate::outcome::Outcome;
+use crate::scenario::{Scenario, ScenarioError};
+use crate::tally::Tally;
+use crate::walk::{Ended, Ground, walk};
+use crate::world::Ca;
+
+/// Names the lanes have room for, as those of a control plane.
+const LANE_MAX: usize = 20_000;
+/// Between two looks at a certificate's renewal information: Let's Encrypt says six hours. A
+/// revocation is seen within it.
+const LOOKS_APART: Span = Span::from_secs(6 * 3_600);
+
+/// Why there is no outcome.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The scenario cannot be run.
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
+    /// A decision contradicts its record: a fault of this program.
+    #[error("a bug: {0}")]
+    Bug(#[from] IllegalTransition),
+}
+
+/// Runs a scenario. `progress` is told each day that passed.
+///
+/// # Errors
+/// See [`RunError`].
+pub fn run(scenario: &Scenario, progress: impl FnMut(u32)) -> Result<Outcome, RunError> {
+    scenario.check()?;
+    let half = scenario.half();
+    let (even, odd) = std::thread::scope(|scope| {
+        let odd = scope.spawn(|| run_half(&half, Half::Odd, |_| ()));
+        let even = run_half(&half, Half::Even, progress);
+        (even, odd.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    Ok(even?.with(&odd?))
+}
+
+fn run_half(
+    scenario: &Scenario,
+    half: Half,
+    mut progress: impl FnMut(u32),
+) -> Result<Outcome, RunError> {
+    let mut engine = Engine::new(scenario, half);
+    let mut now = START;
+    for day in 1..=scenario.days {
+        let until = START + Span::from_secs(u64::from(day) * 86_400);
+        while now < until {
+            now = engine.round(now)?;
+        }
+        progress(day);
+    }
+    Ok(engine.tally.outcome(scenario, &engine.names, &engine.ground.ca))
+}
+
+struct Engine<'a> {
+    scenario: &'a Scenario,
+    half: Half,
+    names: Vec<Name>,
+    calendar: Calendar,
+    lanes: [VecDeque<u32>; Lane::ALL.len()],
+    ground: Ground<'a>,
+    tally: Tally,
+    /// When the next order may begin.
+    free_at: Timestamp,
+    dice: Dice,
+    imported: bool,
+    revoked: bool,
+}
+
+impl<'a> Engine<'a> {
+    fn new(scenario: &'a Scenario, half: Half) -> Self {
+        let names = fleet::at_start(scenario, half);
+        let hours = usize::try_from(u64::from(scenario.days) * 24 + 1).unwrap_or(usize::MAX);
+        let mut calendar = Calendar::new(hours);
+        for (number, name) in half.numbers(scenario.names()).zip(&names) {
+            calendar.enter(name.wake_at, number);
+        }
+        let ground = Ground {
+            ca: Ca::new(scenario),
+            budget: Budget::new(scenario.limits.clone()),
+            dice: Dice::of(scenario.seed, &format!("jitter {half:?}")),
+            token: token(),
+        };
+        Self {
+            scenario,
+            half,
+            names,
+            calendar,
+            lanes: Default::default(),
+            ground,
+            tally: Tally::new(hours),
+            free_at: START,
+            dice: Dice::of(scenario.seed, &format!("events {half:?}")),
+            imported: false,
+            revoked: false,
+        }
+    }
+
+    /// One round of the sweep and what the lanes do until the next one, whose time it returns.
+    fn round(&mut self, now: Timestamp) -> Result<Timestamp, RunError> {
+        self.happenings(now);
+        let found = self.sweep(now);
+        let interval = self.scenario.sweep_interval;
+        let wait = if found >= BATCH_MAX { interval.scale(1, 10) } else { interval };
+        let until = now + wait;
+        self.work_off(now, until)?;
+        self.tally.passed(until, &self.ground.ca);
+        Ok(until)
+    }
+
+    /// What the scenario has in store for this moment.
+    fn happenings(&mut self, now: Timestamp) {
+        let passed = now.since(START);
+        let comes = self.scenario.import.is_some_and(|import| import.at <= passed);
+        if comes && !self.imported {
+            self.imported = true;
+            self.import(now);
+        }
+        if let Some(revocation) = self.scenario.revocation.filter(|all| all.at <= passed)
+            && !self.revoked
+        {
+            self.revoked = true;
+            self.revoke(revocation.permille, now);
+        }
+    }
+
+    fn import(&mut self, now: Timestamp) {
+        let wake_at = Moment::not_before(now);
+        let held = self.scenario.domains;
+        for number in self.half.numbers(self.scenario.names()).filter(|number| *number >= held) {
+            self.change(number, |name| Name { wake_at, rests: Rests::Wanted, ..name });
+        }
+    }
+
+    /// Each name is woken when it looks at its renewal information next.
+    fn revoke(&mut self, permille: u64, now: Timestamp) {
+        for number in self.half.numbers(self.scenario.domains) {
+            if self.dice.chance(permille) {
+                let look = now + Span::from_millis(self.dice.below(LOOKS_APART.millis()));
+                let look = Moment::not_before(look);
+                self.change(number, |name| Name {
+                    wake_at: name.wake_at.min(look),
+                    revoked: name.has_certificate(),
+                    ..name
+                });
+            }
+        }
+        self.tally.revoked(&self.names, now);
+    }
+
+    fn change(&mut self, number: u32, change: impl FnOnce(Name) -> Name) {
+        if let Some(name) = at(&mut self.names, number) {
+            *name = change(*name);
+            self.calendar.enter(name.wake_at, number);
+        }
+    }
+
+    /// As `sweep::serve`: a batch of what is due longest, as far as the lane has room.
+    fn sweep(&mut self, now: Timestamp) -> usize {
+        let waiting = self.lanes.iter().map(VecDeque::len).sum::<usize>();
+        self.tally.backlog(waiting);
+        let batch = BATCH_MAX.min(LANE_MAX.saturating_sub(waiting));
+        let mut found = 0;
+        while found < batch
+            && let Some((due_at, number)) = self.calendar.due(now)
+        {
+            // Not an entry from before the name was woken for something else.
+            let is_due = at(&mut self.names, number).is_some_and(|name| name.wake_at == due_at);
+            if let Some(lane) = self.lanes.get_mut(Lane::Due as usize)
+                && is_due
+            {
+                lane.push_back(number);
+                found += 1;
+            }
+        }
+        found
+    }
+
+    fn work_off(&mut self, now: Timestamp, until: Timestamp) -> Result<(), RunError> {
+        let apart = Span::from_millis(1_000 / self.scenario.orders_per_second.clamp(1, 1_000));
+        self.free_at = self.free_at.max(now);
+        while self.free_at < until {
+            let Some(number) = self.lanes.iter_mut().find_map(VecDeque::pop_front) else { break };
+            let at = self.free_at;
+            self.free_at = self.free_at + apart;
+            self.walk(number, at)?;
+        }
+        Ok(())
+    }
+
+    fn walk(&mut self, number: u32, now: Timestamp) -> Result<(), RunError> {
+        let Some(name) = at(&mut self.names, number).copied() else { return Ok(()) };
+        let Some(domain) = fleet::domain(number) else { return Ok(()) };
+        let walked = walk(&mut self.ground, number, name, domain, now)?;
+        self.tally.walked(&name, &walked, now, number >= self.scenario.domains);
+        let revoked = name.revoked && walked.ended != Ended::Issued;
+        let next = Name { revoked, ..walked.name };
+        if let Some(name) = at(&mut self.names, number) {
+            *name = next;
+        }
+        self.calendar.enter(next.wake_at, number);
+        Ok(())
+    }
+}
+
+fn at(names: &mut [Name], number: u32) -> Option<&mut Name> {
+    names.get_mut(Half::index(number))
+}
+
+#[expect(clippy::expect_used, reason = "a constant of the token alphabet")]
+fn token() -> ChallengeToken {
+    ChallengeToken::parse("token").expect("base64url")
+}

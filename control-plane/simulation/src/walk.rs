@@ -1,0 +1,267 @@
+//! One name, as far as it goes now: the production decisions over the fleet's effects.
+//!
+//! The counterpart of `Workflow::run`, with each effect reduced to what it changes. All of a walk
+//! happens at one moment: an order's few seconds are nothing in a fleet's year.
+
+use sealwax_acme::budget::{Budget, Need, OrderKind};
+use sealwax_core::apply::IllegalTransition;
+use sealwax_core::issuer::{IssueError, OrderChallenge, OrderStatus, OrderView, Refusal};
+use sealwax_core::schedule::{Place, renew_at};
+use sealwax_core::{
+    Cause, CertificateFacts, CertificateSource, DomainRecord, SealedKey, Sight, Span, Step,
+    Timestamp, apply, backoff, decide,
+};
+use sealwax_protocol::{ChallengeToken, DomainName};
+
+use crate::dice::Dice;
+use crate::fleet::{ISSUER, Name};
+use crate::published::Standing;
+use crate::world::Ca;
+
+/// Whoever walks holds the lease.
+const HOLDER: &str = "";
+const LEASE: Span = Span::from_secs(30);
+/// Steps of one walk; far more than any takes. A walk that does not end is a fault of `decide`.
+const STEPS_MAX: u32 = 64;
+
+/// What a walk came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// In a new certificate.
+    Issued,
+    /// In a failure, with its next attempt.
+    Failed,
+    /// In nothing: it was not due.
+    Idle,
+}
+
+/// What a walk needs, but for the name.
+pub(crate) struct Ground<'a> {
+    pub(crate) ca: Ca<'a>,
+    pub(crate) budget: Budget,
+    pub(crate) dice: Dice,
+    pub(crate) token: ChallengeToken,
+}
+
+/// What a walk did.
+pub(crate) struct Walked {
+    pub(crate) name: Name,
+    pub(crate) ended: Ended,
+    /// Orders the CA took.
+    pub(crate) orders: u32,
+}
+
+struct Steps<'a, 'b> {
+    ground: &'a mut Ground<'b>,
+    number: u32,
+    broken: bool,
+    revoked: bool,
+    /// What the CA shows of the order, and what it counts for.
+    order: OrderStatus,
+    standing: Standing,
+    orders: u32,
+    /// Failed tries of the present step, and how long they were waited after.
+    tries: u32,
+    waited: Span,
+    now: Timestamp,
+}
+
+type Stepped = Result<DomainRecord, IllegalTransition>;
+
+/// Takes a name as far as it goes.
+///
+/// # Errors
+/// When `decide` asks for a step that the record does not allow: a fault of production code.
+pub(crate) fn walk(
+    ground: &mut Ground<'_>,
+    number: u32,
+    name: Name,
+    domain: DomainName,
+    now: Timestamp,
+) -> Result<Walked, IllegalTransition> {
+    let record = name.record(domain);
+    let mut record = apply::due(&record, now).unwrap_or(record);
+    let mut sight = Sight::default();
+    let mut steps = Steps {
+        ground,
+        number,
+        broken: name.broken,
+        revoked: name.revoked,
+        order: OrderStatus::Pending,
+        standing: Standing::New,
+        orders: 0,
+        tries: 0,
+        waited: Span::ZERO,
+        now,
+    };
+    for _ in 0..STEPS_MAX {
+        let step = decide(&record, &sight, HOLDER, now);
+        if matches!(step, Step::Rest(_)) {
+            break;
+        }
+        record = steps.take(record, &mut sight, step)?;
+    }
+    let walked = Name::of(&record, &name);
+    let ended = if record.certificate.is_some() && record.failure.is_none() {
+        if walked.not_after == name.not_after { Ended::Idle } else { Ended::Issued }
+    } else if walked.wake_at == name.wake_at {
+        Ended::Idle
+    } else {
+        Ended::Failed
+    };
+    Ok(Walked { name: walked, ended, orders: steps.orders })
+}
+
+impl Steps<'_, '_> {
+    fn take(&mut self, record: DomainRecord, sight: &mut Sight, step: Step) -> Stepped {
+        match step {
+            Step::Rest(_) => Ok(record),
+            Step::Claim => Ok(leased(record)),
+            // The platform agrees to everything: what it refuses costs the CA nothing.
+            Step::Confirm => apply::permitted(record, ISSUER).map(|next| self.onward(next)),
+            Step::PlaceOrder { .. } => self.place_order(record),
+            Step::Observe { .. } => Ok(self.observe(record, sight)),
+            Step::Publish(challenge) => {
+                apply::challenged(record, challenge.token.into()).map(|next| self.onward(next))
+            }
+            Step::Answer { .. } => Ok(self.answer(record, sight)),
+            Step::StoreKey => {
+                apply::keyed(record, SealedKey::new(Vec::new())).map(|next| self.onward(next))
+            }
+            Step::Finalize { .. } => Ok(self.finalize(record, sight)),
+            Step::Download { .. } => self.download(record),
+            Step::GiveUp(refusal) => Ok(self.gave_up(record, &refusal)),
+        }
+    }
+
+    fn onward(&mut self, record: DomainRecord) -> DomainRecord {
+        self.tries = 0;
+        leased(record)
+    }
+
+    fn place_order(&mut self, record: DomainRecord) -> Stepped {
+        let held = record.certificate.as_ref();
+        let ours = held.filter(|held| held.ordered_from.as_deref() == Some(ISSUER));
+        let replaces = ours.is_some_and(|held| held.ari_id.is_some());
+        let kind = match (ours, replaces) {
+            (Some(_), true) => OrderKind::ReplacingRenewal,
+            (Some(_), false) => OrderKind::Renewal,
+            (None, _) => OrderKind::First,
+        };
+        let need = Need { domain: &record.domain, tenant: None, kind };
+        if let Err(exhausted) = self.ground.budget.reserve(&need, self.now) {
+            let (until, scope) = (exhausted.until, exhausted.scope);
+            let limited = IssueError::RateLimited { until, scope, detail: String::new() };
+            return Ok(self.errored(record, &limited));
+        }
+        match self.ground.ca.place_order(
+            self.number,
+            replaces && self.revoked,
+            self.now,
+            self.waited,
+        ) {
+            Ok(standing) => {
+                self.standing = standing;
+                self.orders += 1;
+                self.order = OrderStatus::Pending;
+                apply::ordered(record, String::new()).map(|next| self.onward(next))
+            }
+            Err(error) => {
+                // It was not placed.
+                self.ground.budget.give_back(&need);
+                Ok(self.errored(record, &error))
+            }
+        }
+    }
+
+    /// The order and its authorization.
+    fn observe(&mut self, record: DomainRecord, sight: &mut Sight) -> DomainRecord {
+        if let Err(error) = self.requests(2) {
+            return self.errored(record, &error);
+        }
+        let pending = self.order == OrderStatus::Pending;
+        let challenge = pending.then(|| OrderChallenge {
+            token: self.ground.token.clone(),
+            key_authorization: String::new(),
+            processing: false,
+        });
+        let failure = (self.order == OrderStatus::Invalid)
+            .then(|| Refusal { cause: Cause::DnsNoRecord, detail: String::new() });
+        let url = String::new();
+        let retry_after = None;
+        sight.order = Some(OrderView { url, status: self.order, challenge, failure, retry_after });
+        self.tries = 0;
+        record
+    }
+
+    fn answer(&mut self, record: DomainRecord, sight: &mut Sight) -> DomainRecord {
+        if let Err(error) = self.requests(1) {
+            return self.errored(record, &error);
+        }
+        let valid = self.ground.ca.validate(self.number, self.broken, self.now);
+        if valid {
+            self.ground.budget.succeeded(&record.domain);
+        } else {
+            self.ground.budget.failed(&record.domain, self.now);
+        }
+        self.order = if valid { OrderStatus::Ready } else { OrderStatus::Invalid };
+        sight.answered = true;
+        record
+    }
+
+    fn finalize(&mut self, record: DomainRecord, sight: &mut Sight) -> DomainRecord {
+        if let Err(error) = self.requests(1) {
+            return self.errored(record, &error);
+        }
+        self.order = OrderStatus::Valid;
+        sight.finalized = true;
+        record
+    }
+
+    fn download(&mut self, record: DomainRecord) -> Stepped {
+        if let Err(error) = self.requests(1) {
+            return Ok(self.errored(record, &error));
+        }
+        let (not_before, not_after) = self.ground.ca.issue(self.number, self.standing, self.now);
+        let place = Place::of(&record.domain);
+        let facts = CertificateFacts {
+            serial: String::new(),
+            issuer: String::new(),
+            sans: Vec::new(),
+            not_before,
+            not_after,
+            fingerprint_sha256: String::new(),
+            ari_id: Some(String::new()),
+            source: CertificateSource::Acme,
+            ordered_from: Some(ISSUER.to_owned()),
+            renew_at: Some(renew_at(not_before, not_after, place)),
+        };
+        apply::issued(record, facts)
+    }
+
+    fn requests(&mut self, number: u32) -> Result<(), IssueError> {
+        (0..number).try_for_each(|_| self.ground.ca.request(self.now, self.waited))
+    }
+
+    /// Tries again while a run has patience, then leaves it to the schedule.
+    fn errored(&mut self, record: DomainRecord, error: &IssueError) -> DomainRecord {
+        if let IssueError::Retry { after, .. } = error {
+            self.tries += 1;
+            if let Some(wait) = backoff::in_run(self.tries, *after) {
+                self.waited = self.waited + wait;
+                return record;
+            }
+        }
+        let over = self.now + self.waited;
+        DomainRecord { lease: None, ..apply::errored(record, error, over, &self.ground.dice) }
+    }
+
+    fn gave_up(&mut self, record: DomainRecord, refusal: &Refusal) -> DomainRecord {
+        let over = self.now + self.waited;
+        DomainRecord { lease: None, ..apply::gave_up(record, refusal, over, &self.ground.dice) }
+    }
+}
+
+fn leased(record: DomainRecord) -> DomainRecord {
+    apply::leased(record, HOLDER, 0, LEASE)
+}
