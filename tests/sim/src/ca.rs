@@ -1,0 +1,433 @@
+//! The CA: orders, validation, certificates, limits; faults by the plan.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, OnceLock};
+
+use async_trait::async_trait;
+use rcgen::{CertificateParams, CertifiedIssuer, KeyPair};
+use sealwax_core::issuer::{
+    IssueError, Issuer, LimitScope, OrderChallenge, OrderRequest, OrderStatus, OrderView, Refusal,
+    RenewalInfo,
+};
+use sealwax_core::{Cause, Chain, Span, Timestamp};
+use sealwax_protocol::{ChallengeToken, DomainName};
+use sealwax_simulation::published::{Count, Ordered, Published, Standing};
+
+use crate::effects::{Effect, Fails, Gate};
+use crate::plan::{DAY, HOUR, Trouble};
+use crate::time::START;
+use crate::world::World;
+
+/// Let's Encrypt dates certificates an hour back.
+const BACKDATED: Span = HOUR;
+/// An order that is not finished by then is gone.
+const ORDER_LIFE: Span = DAY.scale(7, 1);
+
+/// Everything the CA knows.
+pub(crate) struct Ca(Mutex<Books>);
+
+struct Books {
+    orders: HashMap<String, Order>,
+    count: Count,
+    /// Names that had a certificate.
+    issued: HashSet<DomainName>,
+    certificates: u64,
+    /// Orders are not counted: the same one is placed again only to see what comes of it.
+    again: bool,
+    refused: Vec<&'static str>,
+}
+
+/// An order.
+#[derive(Clone)]
+struct Order {
+    domain: DomainName,
+    status: OrderStatus,
+    token: ChallengeToken,
+    standing: Standing,
+    placed_at: Timestamp,
+    placed_by: u32,
+    /// Its URL is in the store.
+    remembered: bool,
+    /// It is known why it is not: the documented window.
+    excused: bool,
+    validated_at: Option<Timestamp>,
+    valid_at: Option<Timestamp>,
+    refusal: Option<Refusal>,
+    chain: Option<Chain>,
+}
+
+impl Order {
+    const fn is_live(&self) -> bool {
+        matches!(self.status, OrderStatus::Pending | OrderStatus::Ready | OrderStatus::Processing)
+    }
+}
+
+impl Ca {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(Books {
+            orders: HashMap::new(),
+            count: Count::new(Published::lets_encrypt(), START),
+            issued: HashSet::new(),
+            certificates: 0,
+            again: false,
+            refused: Vec::new(),
+        }))
+    }
+
+    pub(crate) fn orders(&self) -> usize {
+        self.0.lock().unwrap().orders.len()
+    }
+
+    pub(crate) fn certificates(&self) -> u64 {
+        self.0.lock().unwrap().certificates
+    }
+
+    /// Orders that were over a limit.
+    pub(crate) fn refused(&self) -> Vec<&'static str> {
+        self.0.lock().unwrap().refused.clone()
+    }
+
+    /// The order's URL is in the store now.
+    pub(crate) fn remembered(&self, url: &str) {
+        if let Some(order) = self.0.lock().unwrap().orders.get_mut(url) {
+            order.remembered = true;
+        }
+    }
+
+    /// Whoever placed them cannot remember them any more.
+    pub(crate) fn excuse(&self, instance: u32, domain: Option<&DomainName>) {
+        for order in self.0.lock().unwrap().orders.values_mut() {
+            let this = domain.is_none_or(|domain| *domain == order.domain);
+            order.excused |= order.placed_by == instance && this && !order.remembered;
+        }
+    }
+
+    /// What is done next was done before.
+    pub(crate) fn again(&self, again: bool) {
+        self.0.lock().unwrap().again = again;
+    }
+
+    pub(crate) fn died(&self, instance: u32) {
+        self.excuse(instance, None);
+    }
+
+    fn domain(&self, url: &str) -> DomainName {
+        let books = self.0.lock().unwrap();
+        books.orders.get(url).map(|order| order.domain.clone()).expect("an order that was placed")
+    }
+}
+
+fn down() -> IssueError {
+    IssueError::Retry { after: None, detail: "503".into() }
+}
+
+fn lost() -> IssueError {
+    IssueError::UnknownOutcome { detail: "connection reset".into() }
+}
+
+fn gone() -> IssueError {
+    IssueError::OrderGone { detail: "no such order".into() }
+}
+
+fn limited(world: &World) -> IssueError {
+    let dice = world.dice("limit", "ca");
+    let until = world.time.now() + Span::from_millis(dice.between(1_000, 3 * HOUR.millis()));
+    let scopes = [LimitScope::Name, LimitScope::Account, LimitScope::Ca];
+    let scope = scopes[crate::plan::usize_of(dice.below(3))];
+    IssueError::RateLimited { until, scope, detail: "slow down".into() }
+}
+
+const FAILS: Fails<IssueError> = Fails { refused: down, lost, limited };
+
+impl Gate {
+    fn reach_ca(&self) -> Result<(), IssueError> {
+        let world = &self.world;
+        if !world.plan.is(Trouble::CaDown, world.time.passed()) {
+            return Ok(());
+        }
+        // Either nobody answers, or nobody knows whether someone heard.
+        Err(if world.dice("outage", "ca").chance(700) { down() } else { lost() })
+    }
+
+    fn take_order(&self, request: &OrderRequest) -> Result<String, IssueError> {
+        self.reach_ca()?;
+        let world = &self.world;
+        if world.plan.is(Trouble::CaLimits, world.time.passed()) {
+            return Err(limited(world));
+        }
+        let domain = &request.domain;
+        world.watch.order_placed(domain);
+        let now = world.time.now();
+        let mut books = world.ca.0.lock().unwrap();
+        books.settle_all(world, now);
+        if world.plan.reuses_orders
+            && let Some(url) = books.pending_order(domain)
+        {
+            return Ok(url);
+        }
+        let number = u32::try_from(world.number(domain)).unwrap();
+        let issued = books.issued.contains(domain);
+        let standing = match (issued, request.replaces.is_some()) {
+            (true, true) => Standing::Replaces,
+            (true, false) => Standing::SameNames,
+            (false, _) => Standing::New,
+        };
+        let ordered = Ordered { name: number, registered: number, standing };
+        let again = books.again;
+        let counted = if again { Ok(()) } else { books.count.order(ordered, now) };
+        if let Err(refused) = counted {
+            books.refused.push(refused.limit);
+            let detail = refused.limit.to_owned();
+            let (until, scope) = (refused.until, refused.scope);
+            return Err(IssueError::RateLimited { until, scope, detail });
+        }
+        self.check_second_order(&books, domain);
+        let url = format!("ca:order/{}", books.orders.len() + 1);
+        let order = Order {
+            domain: domain.clone(),
+            status: OrderStatus::Pending,
+            token: ChallengeToken::parse(&format!("token{}", books.orders.len() + 1)).unwrap(),
+            standing,
+            placed_at: now,
+            placed_by: self.life.instance,
+            remembered: false,
+            excused: false,
+            validated_at: None,
+            valid_at: None,
+            refusal: None,
+            chain: None,
+        };
+        books.orders.insert(url.clone(), order);
+        Ok(url)
+    }
+
+    /// Never two live orders for one need, but for the documented window: nobody could write the
+    /// first one down any more.
+    fn check_second_order(&self, books: &Books, domain: &DomainName) {
+        let world = &self.world;
+        let known = world
+            .with_record(domain, |record| order_url(&record.work).map(str::to_owned))
+            .flatten();
+        let live = books
+            .orders
+            .iter()
+            .filter(|(_, order)| order.domain == *domain && order.is_live() && !order.excused);
+        for (url, order) in live {
+            let stale = world.watch.is_disturbed(self.life.instance, domain);
+            let first = if known.as_ref() == Some(url) { "open" } else { "forgotten" };
+            if order.placed_by != self.life.instance || !stale {
+                let how = format!("{domain}: ordered again while {url} is {first}");
+                world.watch.broken("INV-4", &how);
+            }
+        }
+    }
+
+    fn see_order(&self, url: &str) -> Result<OrderView, IssueError> {
+        self.reach_ca()?;
+        let world = &self.world;
+        let now = world.time.now();
+        let mut books = world.ca.0.lock().unwrap();
+        books.settle_all(world, now);
+        let order = books.orders.get(url).ok_or_else(gone)?;
+        let pending = order.status == OrderStatus::Pending;
+        Ok(OrderView {
+            url: url.to_owned(),
+            status: order.status,
+            challenge: pending.then(|| OrderChallenge {
+                token: order.token.clone(),
+                key_authorization: format!("{}.thumb", order.token),
+                processing: order.validated_at.is_some(),
+            }),
+            failure: order.refusal.clone(),
+            // Patient: looks are what a run of this simulation spends its time on.
+            retry_after: (order.status == OrderStatus::Processing).then(|| Span::from_secs(15)),
+        })
+    }
+
+    fn hear_answer(&self, url: &str) -> Result<(), IssueError> {
+        self.reach_ca()?;
+        let world = &self.world;
+        let now = world.time.now();
+        let wait = Span::from_millis(world.dice("validation", url).between(200, 20_000));
+        let mut books = world.ca.0.lock().unwrap();
+        let order = books.orders.get_mut(url).ok_or_else(gone)?;
+        if order.status == OrderStatus::Pending && order.validated_at.is_none() {
+            if world.challenge(&order.token).is_none() {
+                world.watch.broken("INV-2", &format!("{url}: told before the answer was stored"));
+            }
+            order.validated_at = Some(now + wait);
+        }
+        Ok(())
+    }
+
+    fn take_request(&self, url: &str, csr: &[u8]) -> Result<(), IssueError> {
+        self.reach_ca()?;
+        let world = &self.world;
+        let now = world.time.now();
+        let dice = world.dice("processing", url);
+        let slow = world.plan.is(Trouble::CaSlow, world.time.passed());
+        let longest = if slow { 12 * HOUR.millis() } else { 4_000 };
+        let wait = Span::from_millis(dice.between(100, longest));
+        let mut books = world.ca.0.lock().unwrap();
+        books.settle_all(world, now);
+        let order = books.orders.get_mut(url).ok_or_else(gone)?;
+        if order.status != OrderStatus::Ready {
+            let after = Some(Span::from_secs(30));
+            return Err(IssueError::Retry { after, detail: "orderNotReady".into() });
+        }
+        let domain = order.domain.clone();
+        let stored = world.with_record(&domain, |record| {
+            matches!(&record.work, sealwax_core::Work::Keyed { order_url, .. } if order_url == url)
+        });
+        if stored != Some(true) && !world.watch.is_disturbed(self.life.instance, &domain) {
+            world.watch.broken("INV-1", &format!("{url}: finalized without a stored key"));
+        }
+        order.status = OrderStatus::Processing;
+        order.valid_at = Some(now + wait);
+        order.chain = Some(sign(csr, now, world.plan.life));
+        Ok(())
+    }
+
+    fn hand_out(&self, url: &str) -> Result<Chain, IssueError> {
+        self.reach_ca()?;
+        let mut books = self.world.ca.0.lock().unwrap();
+        books.settle_all(&self.world, self.world.time.now());
+        let order = books.orders.get(url).ok_or_else(gone)?;
+        let valid = order.status == OrderStatus::Valid;
+        order.chain.clone().filter(|_| valid).ok_or_else(gone)
+    }
+}
+
+impl Books {
+    fn pending_order(&self, domain: &DomainName) -> Option<String> {
+        let pending = self
+            .orders
+            .iter()
+            .filter(|(_, order)| order.domain == *domain && order.status == OrderStatus::Pending);
+        // The oldest one, whatever the order of the map.
+        pending.min_by_key(|(_, order)| order.placed_at).map(|(url, _)| url.clone())
+    }
+
+    /// Lets the orders go on as far as time went on.
+    fn settle_all(&mut self, world: &World, now: Timestamp) {
+        for order in self.orders.values_mut().filter(|order| order.is_live()) {
+            if order.status == OrderStatus::Pending
+                && order.validated_at.is_some_and(|at| at <= now)
+            {
+                order.refusal = validate(world, order);
+                if order.refusal.is_some() {
+                    order.status = OrderStatus::Invalid;
+                    let number = u32::try_from(world.number(&order.domain)).unwrap();
+                    self.count.failed(number, now);
+                } else {
+                    order.status = OrderStatus::Ready;
+                    let number = u32::try_from(world.number(&order.domain)).unwrap();
+                    self.count.succeeded(number);
+                }
+            }
+            if order.status == OrderStatus::Processing && order.valid_at.is_some_and(|at| at <= now)
+            {
+                order.status = OrderStatus::Valid;
+                let number = u32::try_from(world.number(&order.domain)).unwrap();
+                let standing = order.standing;
+                self.count.issued(Ordered { name: number, registered: number, standing }, now);
+                self.certificates += 1;
+                self.issued.insert(order.domain.clone());
+            }
+            if order.is_live() && now.since(order.placed_at) > ORDER_LIFE {
+                order.status = OrderStatus::Invalid;
+            }
+        }
+    }
+}
+
+/// Fetches the answer, as any edge would give it.
+fn validate(world: &World, order: &Order) -> Option<Refusal> {
+    let refusal = |cause, detail: &str| Some(Refusal { cause, detail: detail.to_owned() });
+    if world.is_broken(&order.domain) {
+        return refusal(Cause::DnsNoRecord, "NXDOMAIN");
+    }
+    match world.challenge(&order.token) {
+        Some(found) if found == format!("{}.thumb", order.token) => None,
+        _ => refusal(Cause::ChallengeWrong, "404"),
+    }
+}
+
+pub(crate) fn order_url(work: &sealwax_core::Work) -> Option<&str> {
+    use sealwax_core::Work;
+    match work {
+        Work::Ordered { order_url, .. }
+        | Work::Challenged { order_url, .. }
+        | Work::Keyed { order_url, .. } => Some(order_url),
+        Work::Idle | Work::Wanted { .. } | Work::Ordering { .. } | Work::Parked => None,
+    }
+}
+
+fn root() -> &'static CertifiedIssuer<'static, KeyPair> {
+    static ROOT: OnceLock<CertifiedIssuer<'static, KeyPair>> = OnceLock::new();
+    ROOT.get_or_init(|| {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.distinguished_name.push(rcgen::DnType::CommonName, "Simulated CA");
+        CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+    })
+}
+
+fn sign(csr: &[u8], now: Timestamp, life: Span) -> Chain {
+    let root = root();
+    let mut request =
+        rcgen::CertificateSigningRequestParams::from_der(&csr.to_vec().into()).unwrap();
+    let moment = |at: Timestamp| {
+        time::OffsetDateTime::from_unix_timestamp(i64::try_from(at.secs()).unwrap()).unwrap()
+    };
+    request.params.not_before = moment(now - BACKDATED);
+    request.params.not_after = moment((now - BACKDATED) + life);
+    request.params.use_authority_key_identifier_extension = true;
+    let leaf = request.signed_by(root).unwrap();
+    Chain::from_pem(format!("{}{}", leaf.pem(), root.pem())).unwrap()
+}
+
+#[async_trait]
+impl Issuer for Gate {
+    fn name(&self) -> &str {
+        "simulated"
+    }
+
+    async fn place_order(&self, request: &OrderRequest) -> Result<String, IssueError> {
+        let act = || self.take_order(request);
+        let placed = self.pass(Effect::PlaceOrder, &request.domain, FAILS, act).await;
+        if placed.is_err() {
+            self.world.ca.excuse(self.life.instance, Some(&request.domain));
+        }
+        placed
+    }
+
+    async fn observe(&self, order_url: &str) -> Result<OrderView, IssueError> {
+        let domain = self.world.ca.domain(order_url);
+        self.pass(Effect::Observe, &domain, FAILS, || self.see_order(order_url)).await
+    }
+
+    async fn answer(&self, order_url: &str) -> Result<(), IssueError> {
+        let domain = self.world.ca.domain(order_url);
+        self.pass(Effect::Answer, &domain, FAILS, || self.hear_answer(order_url)).await
+    }
+
+    async fn finalize(&self, order_url: &str, csr_der: &[u8]) -> Result<(), IssueError> {
+        let domain = self.world.ca.domain(order_url);
+        let act = || self.take_request(order_url, csr_der);
+        self.pass(Effect::Finalize, &domain, FAILS, act).await
+    }
+
+    async fn download(&self, order_url: &str) -> Result<Chain, IssueError> {
+        let domain = self.world.ca.domain(order_url);
+        self.pass(Effect::Download, &domain, FAILS, || self.hand_out(order_url)).await
+    }
+
+    async fn renewal_info(&self, _ari_id: &str) -> Result<Option<RenewalInfo>, IssueError> {
+        Ok(None)
+    }
+
+    async fn revoke(&self, _leaf_der: &[u8]) -> Result<(), IssueError> {
+        Ok(())
+    }
+}

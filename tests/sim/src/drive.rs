@@ -1,0 +1,148 @@
+//! The driver: handshakes, an operator, deaths and restarts, stolen leases, wrong clocks.
+
+use std::sync::Arc;
+
+use sealwax_core::apply;
+use sealwax_core::store::{Change, Expected};
+use sealwax_simulation::Dice;
+use sealwax_workflow::{Ask, Lane};
+
+use crate::plan::{Trouble, usize_of};
+use crate::replica::{LEASE, Replica};
+use crate::world::World;
+
+struct Driver {
+    world: Arc<World>,
+    dice: Dice,
+    replicas: Vec<Replica>,
+    instances: u32,
+    /// Turns that dead replicas stay dead.
+    dead_turns: Vec<u64>,
+}
+
+/// Runs the plan to its end.
+pub(crate) async fn drive(world: &Arc<World>) {
+    let dice = Dice::of(world.plan.seed, "driver");
+    let mut driver = Driver {
+        world: Arc::clone(world),
+        dice,
+        replicas: Vec::new(),
+        instances: 0,
+        dead_turns: vec![0; world.plan.replicas],
+    };
+    for _ in 0..world.plan.replicas {
+        let replica = driver.start();
+        driver.replicas.push(replica);
+    }
+    while world.time.passed() < world.plan.length {
+        driver.turn();
+        world.watch.check_expiry(world);
+        world.time.pass(world.plan.sweep_interval()).await;
+    }
+    world.watch.check_end(world);
+    for replica in &driver.replicas {
+        replica.life.end();
+    }
+}
+
+impl Driver {
+    fn start(&mut self) -> Replica {
+        self.instances += 1;
+        Replica::start(&self.world, self.instances)
+    }
+
+    fn turn(&mut self) {
+        self.restart_the_dead();
+        self.set_clocks();
+        let plan = &self.world.plan;
+        if plan.is(Trouble::Storm, self.world.time.passed()) {
+            if self.dice.chance(plan.harm_permille) {
+                let victim = self.any();
+                self.world.kill(&self.replicas[victim].life);
+            }
+            if self.dice.chance(plan.harm_permille) && !plan.exclusive {
+                self.steal_a_lease();
+            }
+        }
+        self.demand();
+        if self.dice.chance(5) && !self.world.plan.windows.is_empty() {
+            self.renew_one();
+        }
+    }
+
+    fn restart_the_dead(&mut self) {
+        for index in 0..self.replicas.len() {
+            if !self.replicas[index].life.is_over() {
+                continue;
+            }
+            if self.dead_turns[index] == 0 {
+                self.replicas[index] = self.start();
+                self.dead_turns[index] = self.dice.below(3);
+            } else {
+                self.dead_turns[index] -= 1;
+            }
+        }
+    }
+
+    fn set_clocks(&self) {
+        let passed = self.world.time.passed();
+        for (index, replica) in self.replicas.iter().enumerate() {
+            let off = self.world.plan.windows.iter().find(|window| {
+                window.trouble == Trouble::ClockOff && window.from <= passed && passed < window.to
+            });
+            let mine = index == self.replicas.len() - 1;
+            replica.wall.set_off(off.filter(|_| mine).map_or(0, |window| window.off_millis));
+        }
+    }
+
+    /// Handshakes for what has no certificate, at one replica or at two at once.
+    fn demand(&self) {
+        for domain in &self.world.domains {
+            let held = self.world.with_record(domain, |record| record.certificate.is_some());
+            if held == Some(true) || !(self.dice.chance(400) || self.world.plan.windows.is_empty())
+            {
+                continue;
+            }
+            let (one, other) = (self.any(), self.any());
+            for replica in [one, other] {
+                self.replicas[replica].queue.submit(domain, Lane::Handshake, Ask::Demand);
+            }
+        }
+    }
+
+    fn any(&self) -> usize {
+        usize_of(self.dice.below(u64::try_from(self.replicas.len()).unwrap()))
+    }
+
+    /// Someone else holds the name from now on, and is never heard of again.
+    fn steal_a_lease(&self) {
+        let domains = &self.world.domains;
+        let domain = &domains[usize_of(self.dice.below(u64::try_from(domains.len()).unwrap()))];
+        let Some(entry) = self.world.entry(domain) else { return };
+        let record = entry.stored.record;
+        let Some(lease) = record.lease.clone() else { return };
+        for replica in &self.replicas {
+            if replica.life.holder() == lease.holder {
+                self.world.watch.disturb(replica.life.instance, domain);
+                self.world.ca.excuse(replica.life.instance, Some(domain));
+            }
+        }
+        let stolen = apply::leased(record, "thief", self.dice.roll(), LEASE);
+        let change = Change::of(stolen, Expected::Version(entry.stored.version));
+        self.world.put(change).unwrap();
+        self.world.watch.leased(&self.world, domain);
+        self.world.note(&format!("the lease of {domain} is stolen"));
+    }
+
+    /// An operator asks for a new certificate.
+    fn renew_one(&self) {
+        let domains = &self.world.domains;
+        let domain = &domains[usize_of(self.dice.below(u64::try_from(domains.len()).unwrap()))];
+        let Some(entry) = self.world.entry(domain) else { return };
+        if let Some(forced) = apply::force(&entry.stored.record, self.world.time.now()) {
+            let change = Change::of(forced, Expected::Version(entry.stored.version));
+            self.world.put(change).unwrap();
+            self.world.note(&format!("{domain} is renewed by hand"));
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! What a seed means.
+
+use sealwax_core::Span;
+use sealwax_simulation::Dice;
+
+use crate::effects::{Effect, Strike};
+
+pub(crate) const MINUTE: Span = Span::from_secs(60);
+pub(crate) const HOUR: Span = Span::from_secs(3_600);
+pub(crate) const DAY: Span = Span::from_secs(86_400);
+/// What certificates live: `shortlived`, `tlsserver`, `classic`.
+const LIVES: [Span; 4] =
+    [HOUR.scale(160, 1), HOUR.scale(160, 1), DAY.scale(45, 1), DAY.scale(90, 1)];
+/// Sweeps in a certificate's life.
+const SWEEPS: u64 = 100;
+
+/// One thing that goes wrong for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The CA does not answer.
+    CaDown,
+    /// The CA answers new orders with 429 and Retry-After.
+    CaLimits,
+    /// Orders stay in `processing`.
+    CaSlow,
+    /// The store does not answer.
+    StoreDown,
+    /// The platform does not answer.
+    PlatformDown,
+    /// Each effect may be struck.
+    Storm,
+    /// A replica's wall clock is wrong.
+    ClockOff,
+}
+
+/// From when to when.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    /// What goes wrong.
+    pub trouble: Trouble,
+    /// Since when, from the begin of the run.
+    pub from: Span,
+    /// Until when.
+    pub to: Span,
+    /// How much the clock is off.
+    pub off_millis: i64,
+}
+
+/// A strike at one effect, counted from the first one.
+#[derive(Clone, Copy, Debug)]
+pub struct Blow {
+    /// Which effect.
+    pub nth: u64,
+    /// What happens to it.
+    pub strike: Strike,
+}
+
+/// Everything that is fixed before a run begins.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Where its randomness comes from.
+    pub seed: u64,
+    /// Processes.
+    pub replicas: usize,
+    /// The store belongs to one process.
+    pub exclusive: bool,
+    /// Names in order.
+    pub domains: usize,
+    /// Names whose validation fails for ever.
+    pub broken: usize,
+    /// The platform lets one name go on the way.
+    pub one_leaves: bool,
+    /// What certificates live.
+    pub life: Span,
+    /// How long the run takes.
+    pub length: Span,
+    /// The CA answers a new order with a pending one for the same name.
+    pub reuses_orders: bool,
+    /// Everything is done twice.
+    pub twice: bool,
+    /// One effect is struck.
+    pub blow: Option<Blow>,
+    /// Each effect is noted.
+    pub traced: bool,
+    /// What goes wrong for a while.
+    pub windows: Vec<Window>,
+    /// Strikes in a storm, of a thousand effects.
+    pub strikes_permille: u64,
+    /// A replica is killed or a lease stolen by the driver, of a thousand sweeps in a storm.
+    pub harm_permille: u64,
+}
+
+impl Plan {
+    /// Nothing goes wrong.
+    #[must_use]
+    pub fn calm(seed: u64, replicas: usize) -> Self {
+        let life = HOUR.scale(160, 1);
+        Self {
+            seed,
+            replicas,
+            exclusive: replicas == 1,
+            domains: 1,
+            broken: 0,
+            one_leaves: false,
+            life,
+            length: life.scale(6, 5),
+            reuses_orders: false,
+            twice: false,
+            blow: None,
+            traced: false,
+            windows: Vec::new(),
+            strikes_permille: 0,
+            harm_permille: 0,
+        }
+    }
+
+    /// The plan of a seed.
+    #[must_use]
+    pub fn of(seed: u64) -> Self {
+        let dice = Dice::of(seed, "plan");
+        let replicas = usize_of(dice.between(1, 3));
+        let life = LIVES[usize_of(dice.below(4))];
+        let troubled = life.scale(3, 2);
+        let length = troubled + calm_at_the_end(life);
+        let mut windows = Vec::new();
+        for trouble in [
+            Trouble::CaDown,
+            Trouble::CaLimits,
+            Trouble::CaSlow,
+            Trouble::StoreDown,
+            Trouble::PlatformDown,
+            Trouble::Storm,
+            Trouble::Storm,
+            Trouble::ClockOff,
+        ] {
+            if dice.chance(500) {
+                windows.push(window(&dice, trouble, life, troubled));
+            }
+        }
+        Self {
+            seed,
+            replicas,
+            exclusive: replicas == 1 && dice.chance(500),
+            domains: usize_of(dice.between(2, 5)),
+            broken: usize_of(dice.below(2)),
+            one_leaves: dice.chance(200),
+            life,
+            length,
+            reuses_orders: dice.chance(500),
+            twice: dice.chance(100),
+            blow: None,
+            traced: false,
+            windows,
+            strikes_permille: dice.between(20, 250),
+            harm_permille: dice.between(0, 200),
+        }
+    }
+
+    /// Between two sweeps of a replica.
+    pub(crate) fn sweep_interval(&self) -> Span {
+        self.life.scale(1, SWEEPS)
+    }
+
+    pub(crate) fn is(&self, trouble: Trouble, at: Span) -> bool {
+        self.windows
+            .iter()
+            .any(|window| window.trouble == trouble && window.from <= at && at < window.to)
+    }
+
+    /// Something went wrong between the two moments: what expires there is not judged.
+    pub(crate) fn troubled(&self, from: Span, to: Span) -> bool {
+        self.windows.iter().any(|window| window.from < to && from < window.to)
+    }
+}
+
+fn window(dice: &Dice, trouble: Trouble, life: Span, troubled: Span) -> Window {
+    // From minutes to a third of a life; a clock is wrong by up to a day.
+    let shortest = 5 * MINUTE.millis();
+    let longest = life.scale(1, 3).millis();
+    let part = dice.between(1, 1000);
+    let length = Span::from_millis(shortest + longest.saturating_mul(part * part) / 1_000_000);
+    let from = Span::from_millis(dice.below(troubled.millis()));
+    let off = i64::try_from(dice.between(1, DAY.millis())).unwrap();
+    let off_millis = if dice.chance(500) { off } else { -off };
+    Window { trouble, from, to: from + length, off_millis }
+}
+
+/// Long enough for what was deferred to come back, be taken over, and be issued.
+fn calm_at_the_end(life: Span) -> Span {
+    life.scale(1, 3) + life.scale(8, SWEEPS) + DAY.scale(4, 1)
+}
+
+pub(crate) fn usize_of(number: u64) -> usize {
+    usize::try_from(number).unwrap()
+}
+
+/// What an effect of this kind can be struck with.
+pub(crate) fn strikes(effect: Effect) -> &'static [Strike] {
+    match effect {
+        Effect::Write => &[
+            Strike::DieBefore,
+            Strike::DieAfter,
+            Strike::Refuse,
+            Strike::LoseAnswer,
+            Strike::Twice,
+            Strike::Hold,
+        ],
+        Effect::Ask => &[Strike::DieBefore, Strike::DieAfter, Strike::Refuse, Strike::Hold],
+        Effect::PlaceOrder
+        | Effect::Observe
+        | Effect::Answer
+        | Effect::Finalize
+        | Effect::Download => &[
+            Strike::DieBefore,
+            Strike::DieAfter,
+            Strike::Refuse,
+            Strike::LoseAnswer,
+            Strike::Twice,
+            Strike::Hold,
+            Strike::Limit,
+        ],
+    }
+}

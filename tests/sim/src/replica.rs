@@ -1,0 +1,100 @@
+//! A process: production code in front of the gate, from its start to its death.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use sealwax_core::issuer::Issuer;
+use sealwax_core::permission::Permission;
+use sealwax_core::store::Store;
+use sealwax_core::{Clock, Span};
+use sealwax_protocol::DomainName;
+use sealwax_simulation::Dice;
+use sealwax_workflow::{Announcer, Parts, Queue, Settings, Workflow, sweep};
+use tokio_util::sync::CancellationToken;
+
+use crate::effects::Gate;
+use crate::keys::{PlainSealer, PooledKeys};
+use crate::store::GatedStore;
+use crate::time::Wall;
+use crate::world::World;
+
+/// How long a silent holder keeps a name.
+pub(crate) const LEASE: Span = Span::from_secs(30);
+
+/// One life of a replica.
+#[derive(Debug)]
+pub(crate) struct Life {
+    /// Different for each life of each replica.
+    pub(crate) instance: u32,
+    over: AtomicBool,
+    stop: CancellationToken,
+}
+
+impl Life {
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    /// False: it was over already.
+    pub(crate) fn end(&self) -> bool {
+        let ended = !self.over.swap(true, Ordering::Relaxed);
+        // Drops the futures of everything that runs, wherever they are.
+        self.stop.cancel();
+        ended
+    }
+
+    pub(crate) fn holder(&self) -> String {
+        format!("process-{}", self.instance)
+    }
+}
+
+/// A running replica.
+pub(crate) struct Replica {
+    pub(crate) life: Arc<Life>,
+    pub(crate) queue: Queue,
+    pub(crate) wall: Arc<Wall>,
+}
+
+struct Nobody;
+
+impl Announcer for Nobody {
+    fn changed(&self, _domain: &DomainName) {}
+
+    fn resync(&self) {}
+}
+
+impl Replica {
+    pub(crate) fn start(world: &Arc<World>, instance: u32) -> Self {
+        let stop = CancellationToken::new();
+        let over = AtomicBool::new(false);
+        let life = Arc::new(Life { instance, over, stop: stop.clone() });
+        let gate = Gate { world: Arc::clone(world), life: Arc::clone(&life) };
+        let wall = Arc::new(Wall::of(&world.time));
+        let clock = Arc::clone(&wall) as Arc<dyn Clock>;
+        let store: Arc<dyn Store> =
+            Arc::new(GatedStore { gate: gate.clone(), inner: Arc::clone(&world.store) });
+        let jitter = Dice::of(world.plan.seed, &format!("jitter of {instance}"));
+        let parts = Parts {
+            store: Arc::clone(&store),
+            sealer: Arc::new(PlainSealer),
+            permission: Arc::new(gate.clone()) as Arc<dyn Permission>,
+            issuers: vec![Arc::new(gate) as Arc<dyn Issuer>],
+            keys: Arc::new(PooledKeys::default()),
+            clock: Arc::clone(&clock),
+            jitter: Arc::new(jitter),
+            announcer: Arc::new(Nobody),
+        };
+        let settings = Settings {
+            holder: life.holder(),
+            lease: LEASE,
+            key_types: BTreeMap::new(),
+            concurrency: 4,
+        };
+        let queue = Queue::new(Workflow::new(parts, settings));
+        tokio::spawn(queue.clone().serve(stop.clone()));
+        let interval = world.plan.sweep_interval();
+        tokio::spawn(sweep::serve(store, clock, queue.clone(), interval, stop));
+        Self { life, queue, wall }
+    }
+}

@@ -1,0 +1,211 @@
+//! The invariants, checked at each event. Their numbers are those of docs/invariants.md.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Mutex;
+
+use sealwax_core::certificate::{CertificateSource, verify};
+use sealwax_core::secret::SealPlace;
+use sealwax_core::store::{CertificateChange, Change};
+use sealwax_core::{DomainRecord, Span, Work};
+use sealwax_protocol::DomainName;
+
+use crate::ca::order_url;
+use crate::keys::PlainSealer;
+use crate::plan::HOUR;
+use crate::replica::Life;
+use crate::world::World;
+
+/// The longest a failing name may be left alone: the daily schedule with its spread, and what the
+/// CA asked for at most.
+const PATIENCE: Span = HOUR.scale(30, 1);
+
+/// Sees everything, and remembers what should not have been.
+#[derive(Debug, Default)]
+pub(crate) struct Watch(Mutex<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    broken: Vec<String>,
+    /// The platform's last word.
+    granted: HashMap<DomainName, bool>,
+    /// A fault came between a process and what it knows about a name.
+    disturbed: HashSet<(u32, DomainName)>,
+    /// Since when a lease is as it is.
+    leases: HashMap<DomainName, Span>,
+    expired: HashSet<String>,
+}
+
+impl Watch {
+    pub(crate) fn broken(&self, invariant: &str, how: &str) {
+        let mut seen = self.0.lock().unwrap();
+        seen.broken.push(format!("{invariant}: {how}"));
+    }
+
+    pub(crate) fn all_broken(&self) -> Vec<String> {
+        self.0.lock().unwrap().broken.clone()
+    }
+
+    /// The platform said yes, or no.
+    pub(crate) fn permission(&self, domain: &DomainName, granted: bool) {
+        self.0.lock().unwrap().granted.insert(domain.clone(), granted);
+    }
+
+    pub(crate) fn order_placed(&self, domain: &DomainName) {
+        let granted = self.0.lock().unwrap().granted.get(domain).copied();
+        if granted != Some(true) {
+            self.broken("INV-7", &format!("{domain}: ordered without the platform's consent"));
+        }
+    }
+
+    /// What this process believes of the name may be wrong from now on.
+    pub(crate) fn disturb(&self, instance: u32, domain: &DomainName) {
+        self.0.lock().unwrap().disturbed.insert((instance, domain.clone()));
+    }
+
+    pub(crate) fn is_disturbed(&self, instance: u32, domain: &DomainName) -> bool {
+        self.0.lock().unwrap().disturbed.contains(&(instance, domain.clone()))
+    }
+
+    /// A lease was written by someone who is no replica.
+    pub(crate) fn leased(&self, world: &World, domain: &DomainName) {
+        self.0.lock().unwrap().leases.insert(domain.clone(), world.time.passed());
+    }
+
+    /// A replica's write was done.
+    pub(crate) fn wrote(
+        &self,
+        world: &World,
+        life: &Life,
+        before: Option<&DomainRecord>,
+        change: &Change,
+    ) {
+        let record = &change.record;
+        let domain = &record.domain;
+        if let Some(before) = before {
+            self.check_lease(world, life, before, record);
+        }
+        self.check_schedule(record);
+        if let CertificateChange::Replace(stored) = &change.certificate {
+            self.check_served(world, record, stored);
+        }
+        if let Some(url) = order_url(&record.work) {
+            world.ca.remembered(url);
+        }
+        let mut seen = self.0.lock().unwrap();
+        seen.disturbed.remove(&(life.instance, domain.clone()));
+        if record.lease.is_some() {
+            seen.leases.insert(domain.clone(), world.time.passed());
+        }
+    }
+
+    fn check_lease(
+        &self,
+        world: &World,
+        life: &Life,
+        before: &DomainRecord,
+        record: &DomainRecord,
+    ) {
+        let domain = &record.domain;
+        if record.fence < before.fence {
+            self.broken("INV-11", &format!("{domain}: written with a stale fence"));
+        }
+        let Some(other) = before.lease.as_ref().filter(|lease| lease.holder != life.holder())
+        else {
+            return;
+        };
+        let mine = record.lease.as_ref().is_some_and(|lease| lease.holder == life.holder());
+        if !mine || record.fence != before.fence + 1 {
+            let who = &other.holder;
+            self.broken("INV-11", &format!("{domain}: written under the lease of {who}"));
+        }
+        let since = self.0.lock().unwrap().leases.get(domain).copied().unwrap_or(Span::ZERO);
+        let silent = world.time.passed().less(since);
+        if silent < other.duration && !world.plan.exclusive {
+            let after = silent.millis();
+            self.broken("INV-6", &format!("{domain}: taken over after {after} ms of silence"));
+        }
+    }
+
+    fn check_schedule(&self, record: &DomainRecord) {
+        let domain = &record.domain;
+        let idle_without_reason = matches!(record.work, Work::Idle | Work::Parked)
+            && record.failure.is_none()
+            && record.certificate.is_none();
+        if matches!(record.work, Work::Parked) {
+            if record.failure.is_none() {
+                self.broken("INV-3", &format!("{domain}: parked without a reason"));
+            }
+        } else if record.wake_at().is_none() && !idle_without_reason {
+            self.broken("INV-3", &format!("{domain}: nothing will ever look at it"));
+        } else if let Some(failure) = record.failure.as_ref().filter(|_| record.lease.is_none()) {
+            let now = record.updated_at;
+            let at = failure.next_attempt_at;
+            if at.is_none_or(|at| at <= now || at.since(now) > PATIENCE) {
+                self.broken("INV-3", &format!("{domain}: next attempt {at:?}, it is {now}"));
+            }
+        }
+    }
+
+    fn check_served(
+        &self,
+        world: &World,
+        record: &DomainRecord,
+        stored: &sealwax_core::store::StoredCertificate,
+    ) {
+        let domain = &record.domain;
+        let now = world.time.now();
+        let key = PlainSealer::opened(SealPlace::Certificate(domain.as_str()), &stored.key);
+        let Some(key) = key else {
+            self.broken("INV-8", &format!("{domain}: its key does not open"));
+            return;
+        };
+        match verify(&stored.chain, &key, domain, now, CertificateSource::Acme) {
+            Err(error) => self.broken("INV-8", &format!("{domain}: {error}")),
+            Ok(facts) => {
+                let said = record.certificate.as_ref().map(|held| &held.fingerprint_sha256);
+                if said != Some(&facts.fingerprint_sha256) {
+                    self.broken("INV-8", &format!("{domain}: the record is of another one"));
+                }
+            }
+        }
+    }
+
+    /// Nothing expires while its CA was up for the last third of its life.
+    pub(crate) fn check_expiry(&self, world: &World) {
+        let now = world.time.now();
+        for domain in &world.domains {
+            let expired = world.with_record(domain, |record| {
+                record.certificate.as_ref().filter(|held| held.not_after <= now).cloned()
+            });
+            let Some(held) = expired.flatten().filter(|_| !world.has_left(domain)) else {
+                continue;
+            };
+            let end = held.not_after.since(crate::time::START);
+            let from = end.less(held.lifetime().scale(1, 3));
+            let judged = !world.plan.troubled(from, end);
+            let new = self.0.lock().unwrap().expired.insert(held.fingerprint_sha256.clone());
+            if judged && new {
+                let at = held.not_after;
+                self.broken("INV-12", &format!("{domain}: expired at {at}, untroubled"));
+            }
+        }
+    }
+
+    /// After the last trouble, everything has come to where it belongs.
+    pub(crate) fn check_end(&self, world: &World) {
+        let now = world.time.now();
+        for domain in &world.domains {
+            let record = world.record(domain).unwrap();
+            let valid = record.certificate.as_ref().is_some_and(|held| held.valid_at(now));
+            if world.is_broken(domain) {
+                if record.failure.is_none() || valid {
+                    self.broken("INV-3", &format!("{domain}: broken, and nobody knows"));
+                }
+            } else if !valid && !world.has_left(domain) {
+                let (work, failure) = (&record.work, &record.failure);
+                let how = format!("{domain}: no certificate at the end: {work:?} {failure:?}");
+                self.broken("INV-13", &how);
+            }
+        }
+    }
+}

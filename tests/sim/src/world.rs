@@ -1,0 +1,159 @@
+//! What outlives every process: time, the store, the CA, the platform, and the watch over them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use futures::FutureExt as _;
+use sealwax_core::DomainRecord;
+use sealwax_core::record::Registration;
+use sealwax_core::store::{Change, Entry, Expected, RecordVersion, Store as _, StoreError};
+use sealwax_protocol::{ChallengeToken, DomainName};
+use sealwax_simulation::Dice;
+use sealwax_store::memory::MemoryStore;
+
+use crate::ca::Ca;
+use crate::effects::{Counter, Effect};
+use crate::plan::Plan;
+use crate::replica::Life;
+use crate::time::{Time, Wall};
+use crate::watch::Watch;
+
+/// The world of a run.
+pub(crate) struct World {
+    pub(crate) plan: Plan,
+    pub(crate) time: Time,
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) ca: Ca,
+    pub(crate) watch: Watch,
+    pub(crate) effects: Counter,
+    /// In order, then the broken ones.
+    pub(crate) domains: Vec<DomainName>,
+    /// As last written, by whomever.
+    records: Mutex<HashMap<DomainName, DomainRecord>>,
+    draws: Mutex<HashMap<(String, String), u64>>,
+    notes: Mutex<Vec<String>>,
+    digest: Mutex<u64>,
+}
+
+impl World {
+    pub(crate) fn new(plan: Plan) -> Self {
+        let time = Time::begin();
+        let clock = Arc::new(Wall::of(&time));
+        let store =
+            if plan.exclusive { MemoryStore::exclusive(clock) } else { MemoryStore::new(clock) };
+        let names = (0..plan.domains + plan.broken)
+            .map(|number| DomainName::parse(&format!("www.shop{number}.com")).unwrap());
+        Self {
+            domains: names.collect(),
+            ca: Ca::new(),
+            plan,
+            time,
+            store: Arc::new(store),
+            watch: Watch::default(),
+            effects: Counter::default(),
+            records: Mutex::default(),
+            draws: Mutex::default(),
+            notes: Mutex::default(),
+            digest: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn register_all(&self) {
+        for domain in &self.domains {
+            let registration = Registration::default();
+            let record = DomainRecord::registered(domain.clone(), registration, self.time.now());
+            self.put(Change::of(record, Expected::Absent)).unwrap();
+        }
+    }
+
+    /// Randomness for one effect: what the others draw changes nothing in it.
+    pub(crate) fn dice(&self, purpose: &str, of: &str) -> Dice {
+        let key = (purpose.to_owned(), of.to_owned());
+        let mut draws = self.draws.lock().unwrap();
+        let drawn = draws.entry(key).or_default();
+        *drawn += 1;
+        Dice::of(self.plan.seed, &format!("{purpose}/{of}/{drawn}"))
+    }
+
+    pub(crate) fn number(&self, domain: &DomainName) -> usize {
+        self.domains.iter().position(|known| known == domain).expect("a registered name")
+    }
+
+    pub(crate) fn is_broken(&self, domain: &DomainName) -> bool {
+        self.number(domain) >= self.plan.domains
+    }
+
+    /// The platform let this name go: the first one, half-way.
+    pub(crate) fn has_left(&self, domain: &DomainName) -> bool {
+        let half = self.plan.life;
+        self.plan.one_leaves && self.number(domain) == 0 && self.time.passed() >= half
+    }
+
+    pub(crate) fn entry(&self, domain: &DomainName) -> Option<Entry> {
+        let names = std::slice::from_ref(domain);
+        self.store.load(names).now_or_never().unwrap().unwrap().remove(0)
+    }
+
+    /// The record as it was last written.
+    pub(crate) fn record(&self, domain: &DomainName) -> Option<DomainRecord> {
+        self.with_record(domain, Clone::clone)
+    }
+
+    /// What is asked of the record, without a copy of it.
+    pub(crate) fn with_record<T>(
+        &self,
+        domain: &DomainName,
+        ask: impl FnOnce(&DomainRecord) -> T,
+    ) -> Option<T> {
+        self.records.lock().unwrap().get(domain).map(ask)
+    }
+
+    pub(crate) fn wrote(&self, record: &DomainRecord) {
+        self.records.lock().unwrap().insert(record.domain.clone(), record.clone());
+    }
+
+    pub(crate) fn challenge(&self, token: &ChallengeToken) -> Option<String> {
+        let found = self.store.challenge(token).now_or_never().unwrap().unwrap();
+        found.map(|challenge| challenge.key_authorization)
+    }
+
+    /// A write that does not come from a replica.
+    pub(crate) fn put(&self, change: Change) -> Result<RecordVersion, StoreError> {
+        let record = change.record.clone();
+        let written = self.store.write(change).now_or_never().unwrap();
+        if written.is_ok() {
+            self.wrote(&record);
+        }
+        written
+    }
+
+    pub(crate) fn kill(&self, life: &Life) {
+        if life.end() {
+            self.note(&format!("replica {} dies", life.instance));
+            self.ca.died(life.instance);
+        }
+    }
+
+    /// Remembers what was done to the run, for whoever reads why it failed.
+    pub(crate) fn note(&self, what: &str) {
+        self.notes.lock().unwrap().push(format!("{} {what}", self.time.now()));
+    }
+
+    /// Goes into what two runs of one seed are compared by.
+    pub(crate) fn digest(&self, effect: Effect, domain: &DomainName, instance: u32) {
+        if self.plan.traced {
+            self.note(&format!("{effect:?} of {instance} for {domain}"));
+        }
+        let mut digest = self.digest.lock().unwrap();
+        let what = format!("{} {effect:?} {domain}", self.time.passed().millis());
+        *digest = Dice::of(*digest, &what).roll();
+    }
+
+    pub(crate) fn digested(&self) -> u64 {
+        *self.digest.lock().unwrap()
+    }
+
+    pub(crate) fn notes(&self) -> Vec<String> {
+        self.notes.lock().unwrap().clone()
+    }
+}

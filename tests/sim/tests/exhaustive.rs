@@ -1,0 +1,67 @@
+//! Each effect of a first certificate and its renewal, struck with everything it can be struck
+//! with, one at a time.
+
+use sealwax_sim::{Blow, Plan, Strike, run};
+
+#[test]
+fn nothing_goes_wrong_when_nothing_is_struck() {
+    for replicas in 1..=3 {
+        let report = run(Plan::calm(1, replicas));
+        assert_eq!(report.broken, [""; 0], "{}", report.story());
+        assert_eq!(report.certificates, 3, "first issue and two renewals");
+        assert_eq!(report.orders, 3);
+        assert_eq!(report.refused, [""; 0]);
+    }
+}
+
+/// INV-4, for each effect and each fault: one order a need, but for the answer to a new order that
+/// nobody could write down.
+#[test]
+fn whatever_strikes_any_effect_ends_in_one_certificate_from_one_order() {
+    for replicas in 1..=2 {
+        let effects = run(Plan::calm(1, replicas)).effects;
+        assert!(effects > 25, "{effects}");
+        for nth in 0..effects {
+            for strike in Strike::ALL {
+                let blow = Some(Blow { nth, strike });
+                let report = run(Plan { blow, ..Plan::calm(1, replicas) });
+                let place = format!("{strike:?} at {nth} with {replicas}:\n{}", report.story());
+                assert!(report.broken.is_empty(), "{place}");
+                assert!((3..=4).contains(&report.orders), "{} orders: {place}", report.orders);
+                assert_eq!(report.certificates, 3, "{place}");
+                assert_eq!(report.refused, [""; 0], "{place}");
+            }
+        }
+    }
+}
+
+/// The run ends, its lease stays, and long after that two replicas look at the name at once.
+#[test]
+fn a_lease_that_a_failed_run_left_behind_is_renewed_before_anything_is_done_under_it() {
+    let effects = run(Plan::calm(1, 2)).effects;
+    for nth in 0..effects {
+        let blow = Some(Blow { nth, strike: Strike::LoseAnswer });
+        let report = run(Plan { blow, ..Plan::calm(1, 2) });
+        assert_eq!(report.broken, [""; 0], "{}", report.story());
+    }
+}
+
+#[test]
+fn everything_done_twice_ends_in_the_same() {
+    for replicas in 1..=3 {
+        let report = run(Plan { twice: true, ..Plan::calm(1, replicas) });
+        assert_eq!(report.broken, [""; 0], "{}", report.story());
+        assert_eq!(report.certificates, 3);
+    }
+}
+
+#[test]
+fn a_pending_order_that_the_ca_gives_out_again_is_gone_on_with() {
+    let effects = run(Plan::calm(1, 1)).effects;
+    for nth in 0..effects {
+        let blow = Some(Blow { nth, strike: Strike::DieAfter });
+        let report = run(Plan { blow, reuses_orders: true, ..Plan::calm(1, 1) });
+        assert_eq!(report.broken, [""; 0], "{}", report.story());
+        assert_eq!(report.orders, 3, "{}", report.story());
+    }
+}
