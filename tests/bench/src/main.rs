@@ -12,6 +12,7 @@ mod plot;
 mod programs;
 mod report;
 mod rounds;
+mod sim;
 mod xds;
 
 use std::io::Write as _;
@@ -22,7 +23,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::report::{Group, Report};
 
 /// The groups there are, in the order they run.
-const GROUPS: [&str; 2] = ["filter", "xds"];
+const GROUPS: [&str; 3] = ["filter", "xds", "sim"];
 
 // The parts end when the thread that started them does, so they are started from this one; the
 // servers that a group runs in this program are on the workers.
@@ -57,6 +58,7 @@ async fn measure(name: &str) -> Result<Group> {
     match name {
         "filter" => filter::measure().await,
         "xds" => xds::measure().await,
+        "sim" => sim::measure().await,
         other => bail!("there is no group {other}; there are: {}", GROUPS.join(", ")),
     }
 }

@@ -107,7 +107,7 @@ impl Watch {
     ) {
         let domain = &record.domain;
         if record.fence < before.fence {
-            self.broken("INV-11", &format!("{domain}: written with a stale fence"));
+            self.broken("INV-14", &format!("{domain}: written with a stale fence"));
         }
         let Some(other) = before.lease.as_ref().filter(|lease| lease.holder != life.holder())
         else {
@@ -116,7 +116,7 @@ impl Watch {
         let mine = record.lease.as_ref().is_some_and(|lease| lease.holder == life.holder());
         if !mine || record.fence != before.fence + 1 {
             let who = &other.holder;
-            self.broken("INV-11", &format!("{domain}: written under the lease of {who}"));
+            self.broken("INV-14", &format!("{domain}: written under the lease of {who}"));
         }
         let since = self.0.lock().unwrap().leases.get(domain).copied().unwrap_or(Span::ZERO);
         let silent = world.time.passed().less(since);
@@ -186,7 +186,7 @@ impl Watch {
             let new = self.0.lock().unwrap().expired.insert(held.fingerprint_sha256.clone());
             if judged && new {
                 let at = held.not_after;
-                self.broken("INV-12", &format!("{domain}: expired at {at}, untroubled"));
+                self.broken("INV-15", &format!("{domain}: expired at {at}, untroubled"));
             }
         }
     }
@@ -204,7 +204,7 @@ impl Watch {
             } else if !valid && !world.has_left(domain) {
                 let (work, failure) = (&record.work, &record.failure);
                 let how = format!("{domain}: no certificate at the end: {work:?} {failure:?}");
-                self.broken("INV-13", &how);
+                self.broken("INV-16", &how);
             }
         }
     }
