@@ -5,7 +5,7 @@
 setup_debian() {
     local missing=() pair
     for pair in curl:curl openssl:openssl cc:gcc make:make python3:python3 \
-        setpriv:util-linux git:git; do
+        setpriv:util-linux git:git systemd-analyze:systemd; do
         command -v "${pair%%:*}" >/dev/null 2>&1 || missing+=("${pair##*:}")
     done
     # A compiler without the C library's headers compiles nothing.
@@ -16,6 +16,6 @@ setup_debian() {
             "install these packages, or run as root or with sudo"
         have packages "installed ${missing[*]}"
     else
-        have packages "curl, openssl, cc, make, python3, setpriv, git"
+        have packages "curl, openssl, cc, make, python3, setpriv, git, systemd-analyze"
     fi
 }

@@ -7,9 +7,12 @@ pub mod catalog;
 pub mod cli;
 pub mod config;
 pub mod edge;
+pub mod feed;
+pub mod metrics;
 pub mod permission;
 pub mod system;
 pub mod telemetry;
+pub mod trail;
 
 pub mod registry;
 pub mod web;

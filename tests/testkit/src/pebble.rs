@@ -63,10 +63,22 @@ impl ChallengeDns {
     /// # Errors
     /// The server does not take it.
     pub async fn forget(&self, domain: &str) -> Result<()> {
+        self.manage("/set-servfail", domain).await
+    }
+
+    /// It has one again.
+    ///
+    /// # Errors
+    /// The server does not take it.
+    pub async fn remember(&self, domain: &str) -> Result<()> {
+        self.manage("/clear-servfail", domain).await
+    }
+
+    async fn manage(&self, path: &str, domain: &str) -> Result<()> {
         let body = json!({ "host": format!("{domain}."), "rcode": "SERVFAIL" }).to_string();
-        let request = http::request("POST", "/set-servfail", "localhost", body)?;
+        let request = http::request("POST", path, "localhost", body)?;
         let response = http::send(self.management.address(), request).await?;
-        ensure!(response.status == 200, "set-servfail: {}", response.status);
+        ensure!(response.status == 200, "{path}: {}", response.status);
         Ok(())
     }
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use super::*;
+use crate::metrics::{MeteredStore, Metrics};
 use crate::registry::tests::{Hand, Heard};
 use crate::registry::{Announcer, Rules};
 
@@ -24,6 +25,30 @@ impl Health for Well {
     }
 }
 
+struct NoParts;
+
+impl Fleet for NoParts {
+    fn glance(&self) -> FleetView {
+        FleetView {
+            version: "0.0.0".to_owned(),
+            now: "2026-01-01T00:00:00Z".to_owned(),
+            census: None,
+            queue: Vec::new(),
+            runs_in_flight: 0,
+            handshakes_held: 0,
+            names_in_memory: 0,
+            edges: 1,
+            issuers: Vec::new(),
+            hours: Vec::new(),
+        }
+    }
+
+    fn edges(&self) -> EdgesView {
+        let edge = EdgeView { node_id: "edge-1".to_owned(), nacks: 2, ..EdgeView::default() };
+        EdgesView { edges: vec![edge] }
+    }
+}
+
 struct World {
     api: AdminApi,
     store: Arc<MemoryStore>,
@@ -32,13 +57,36 @@ struct World {
 fn world() -> World {
     let clock = Hand::at(1_767_225_600) as Arc<dyn Clock>;
     let store = Arc::new(MemoryStore::new(Arc::clone(&clock)));
-    let registry = Registry::new(
+    let feed = Feed::new(clock.now());
+    let metered = MeteredStore::new(
         Arc::clone(&store) as Arc<dyn Store>,
+        Arc::clone(&clock),
+        Metrics::new(),
+        Arc::default(),
+        feed.clone(),
+        Trail::default(),
+    );
+    let registry = Registry::new(
+        Arc::new(metered) as Arc<dyn Store>,
         clock,
         Arc::new(Heard::default()) as Arc<dyn Announcer>,
         Rules { issuers: vec!["main".to_owned()], on_register: false },
     );
-    World { api: AdminApi { registry, health: Arc::new(Well(Ok(()))), token: None }, store }
+    World { api: api(registry, feed), store }
+}
+
+/// The API over a registry, without a process around it.
+pub(crate) fn api(registry: Registry, feed: Feed) -> AdminApi {
+    AdminApi {
+        registry,
+        health: Arc::new(Well(Ok(()))),
+        fleet: Arc::new(NoParts),
+        feed,
+        trail: Trail::default(),
+        advice: Arc::default(),
+        stop: CancellationToken::new(),
+        token: None,
+    }
 }
 
 impl World {
@@ -314,7 +362,7 @@ async fn the_openapi_document_names_every_path_and_no_other() {
         .split(['"', '\n'])
         .filter(|part| part.starts_with('/') && !part.starts_with("//"))
         .collect();
-    assert_eq!(routes.len(), 10, "{routes:?}");
+    assert_eq!(routes.len(), 13, "{routes:?}");
     let paths = document["paths"].as_object().unwrap();
     for path in &routes {
         assert!(paths.contains_key(*path), "{path}");
@@ -342,4 +390,77 @@ async fn the_openapi_documents_references_all_lead_somewhere() {
         references += 1;
     }
     assert!(references > 10);
+}
+
+/// The stream's text until `wanted` is in it.
+async fn heard_until(
+    response: Response<Body>,
+    wanted: &str,
+) -> (String, axum::body::BodyDataStream) {
+    use futures::StreamExt as _;
+    let mut body = response.into_body().into_data_stream();
+    let mut text = String::new();
+    while !text.contains(wanted) {
+        text.push_str(std::str::from_utf8(&body.next().await.unwrap().unwrap()).unwrap());
+    }
+    (text, body)
+}
+
+#[tokio::test]
+async fn lifecycle_events_are_streamed_as_they_happen_and_resumed() {
+    let world = world();
+    let response = world.send(Method::GET, "/v1/events?tenant=t1", "").await;
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    world.send(Method::PUT, "/v1/domains/other.example.com", "").await;
+    world.send(Method::PUT, "/v1/domains/a.example.com", r#"{"tenant":"t1"}"#).await;
+    let (text, _) = heard_until(response, "a.example.com").await;
+    assert!(!text.contains("other.example.com"), "{text}");
+    assert!(text.contains("event: lifecycle\n"), "{text}");
+    let data = text.lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
+    let told: HappeningView = serde_json::from_str(data).unwrap();
+    assert_eq!((told.kind.as_str(), told.tenant.as_deref()), ("domain.registered", Some("t1")));
+    let id = text.lines().find_map(|line| line.strip_prefix("id: ")).unwrap();
+
+    world.send(Method::DELETE, "/v1/domains/a.example.com", "").await;
+    let headers = [("host", "127.0.0.1:18002"), ("last-event-id", id)];
+    let back = world.request(Method::GET, "/v1/events", &headers, "").await;
+    let (text, _) = heard_until(back, "domain.removed").await;
+    assert!(!text.contains("domain.registered"), "only what came later: {text}");
+    let headers = [("host", "127.0.0.1:18002"), ("last-event-id", "1-1")];
+    let lost = world.request(Method::GET, "/v1/events", &headers, "").await;
+    drop(heard_until(lost, "event: missed").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_stream_beats_and_ends_with_the_process() {
+    use futures::StreamExt as _;
+    let world = world();
+    let response = world.send(Method::GET, "/v1/events", "").await;
+    let (_, mut body) = heard_until(response, ": alive").await;
+    world.api.stop.cancel();
+    assert!(body.next().await.is_none(), "it ends");
+}
+
+#[tokio::test]
+async fn fleet_and_edges_are_shown() {
+    let world = world();
+    let (status, fleet) = world.json(Method::GET, "/v1/fleet", "").await;
+    assert_eq!((status, &fleet["edges"]), (200, &json!(1)));
+    let (status, edges) = world.json(Method::GET, "/v1/edges", "").await;
+    assert_eq!((status, &edges["edges"][0]["nacks"]), (200, &json!(2)));
+}
+
+#[tokio::test]
+async fn the_dashboard_is_served_under_a_strict_policy_and_without_a_token() {
+    let mut world = world();
+    world.api.token = Some(Arc::new(Token::new("0123456789abcdef").unwrap()));
+    for path in ["/", "/dashboard/app.js", "/dashboard/style.css", "/dashboard/icon.svg"] {
+        let response = world.send(Method::GET, path, "").await;
+        assert_eq!(response.status(), 200, "{path}");
+        let policy = response.headers()["content-security-policy"].to_str().unwrap();
+        assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+        assert_eq!(response.headers()["x-content-type-options"], "nosniff");
+    }
+    assert_eq!(world.send(Method::GET, "/v1/fleet", "").await.status(), 401);
 }

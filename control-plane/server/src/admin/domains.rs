@@ -111,7 +111,7 @@ pub(super) async fn register(
 
 /// Shows a domain.
 #[utoipa::path(get, path = "/v1/domains/{domain}", tag = "domains",
-    params(("domain", description = "The domain")),
+    params(("domain" = String, Path, description = "The domain")),
     responses(
         (status = 200, description = "The domain", body = DomainView),
         (status = "4XX", description = "Refused", body = Problem, content_type = PROBLEM_JSON),
@@ -126,7 +126,7 @@ pub(super) async fn show(
 
 /// Stops serving and renewing a domain and deletes its keys.
 #[utoipa::path(delete, path = "/v1/domains/{domain}", tag = "domains",
-    params(("domain", description = "The domain")),
+    params(("domain" = String, Path, description = "The domain")),
     responses(
         (status = 204, description = "It is gone"),
         (status = "4XX", description = "Refused", body = Problem, content_type = PROBLEM_JSON),
@@ -150,7 +150,7 @@ pub(super) struct RenewQuery {
 
 /// Asks for a new certificate now.
 #[utoipa::path(post, path = "/v1/domains/{domain}/renew", tag = "domains",
-    params(("domain", description = "The domain"), RenewQuery),
+    params(("domain" = String, Path, description = "The domain"), RenewQuery),
     responses(
         (status = 202, description = "It is being worked on", body = DomainView),
         (status = 409, description = "Not due, or parked", body = Problem,
@@ -173,13 +173,16 @@ pub(super) async fn renew(
 #[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
     /// Only domains in this state.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>,
+        pattern = "^(pending|issuing|issued|deferred|refused|parked)$")]
     state: Option<DomainState>,
     /// Only domains of this tenant.
     tenant: Option<String>,
     /// Only domains whose renewal or retry is due within this time, such as `7d`.
+    #[param(pattern = "^[0-9]{1,6}(ms|s|m|h|d)$")]
     due_within: Option<String>,
     /// Most domains on the page, 1 to 1000; 100 if unset.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
     /// The `next_cursor` of the page before.
     cursor: Option<String>,
@@ -237,12 +240,13 @@ fn due_before(
 #[serde(deny_unknown_fields)]
 pub(super) struct EventsQuery {
     /// Most events, 1 to 1000; 100 if unset.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
 }
 
 /// The newest events of a domain, newest first.
 #[utoipa::path(get, path = "/v1/domains/{domain}/events", tag = "domains",
-    params(("domain", description = "The domain"), EventsQuery),
+    params(("domain" = String, Path, description = "The domain"), EventsQuery),
     responses(
         (status = 200, description = "The events", body = EventsView),
         (status = "4XX", description = "Refused", body = Problem, content_type = PROBLEM_JSON),
@@ -265,7 +269,7 @@ pub(super) async fn events(
 
 /// What happened, what is wrong, who must act, what to change, what happens next.
 #[utoipa::path(get, path = "/v1/domains/{domain}/explain", tag = "domains",
-    params(("domain", description = "The domain")),
+    params(("domain" = String, Path, description = "The domain")),
     responses(
         (status = 200, description = "The explanation", body = Explanation),
         (status = "4XX", description = "Refused", body = Problem, content_type = PROBLEM_JSON),
@@ -277,7 +281,9 @@ pub(super) async fn explain(
     let domain = parse_name(&domain)?;
     let record = api.registry.show(&domain).await?;
     let events = api.registry.events(&domain, EVENTS_DEFAULT).await?;
-    Ok(Json(Explanation::of(&record, &events, api.registry.now())))
+    let events = api.trail.woven_into(&domain, events);
+    let told = Explanation::of(&record, &events, api.registry.now());
+    Ok(Json(told.advised(&record, &api.advice)))
 }
 
 fn limit(asked: Option<usize>, default: usize, most: usize) -> Result<usize, Problem> {
@@ -288,7 +294,7 @@ fn limit(asked: Option<usize>, default: usize, most: usize) -> Result<usize, Pro
     }
 }
 
-fn malformed_query(rejection: QueryRejection) -> Problem {
+pub(super) fn malformed_query(rejection: QueryRejection) -> Problem {
     wrong_query(rejection.body_text())
 }
 

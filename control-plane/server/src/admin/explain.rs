@@ -1,11 +1,15 @@
 //! What happened to a domain, what is wrong, who must act, what to change, what happens next.
 
 use sealwax_core::store::LifecycleEvent;
-use sealwax_core::{DomainRecord, DomainState, Failure, Timestamp, Who};
+use sealwax_core::{Cause, DomainRecord, DomainState, Failure, Timestamp, Who};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::advice::{Advice, forward, in_words};
 use super::view::{DomainView, EventView};
+
+/// From this many failures in a row on the schedule is daily.
+const DAILY_FROM: u32 = 4;
 
 /// The explanation of a domain's state, in words that can be forwarded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -18,6 +22,10 @@ pub struct Explanation {
     pub wrong: Option<String>,
     /// Who must act and what to change, if someone must.
     pub act: Option<String>,
+    /// The exact record or setting to change.
+    pub change: Option<String>,
+    /// The whole of it in words for the customer, if it is the customer who must act.
+    pub forward: Option<String>,
     /// What happens next by itself.
     pub next: String,
     /// What happened, oldest first.
@@ -46,9 +54,19 @@ impl Explanation {
             summary: summary(record, now),
             wrong: record.failure.as_ref().map(wrong),
             act: record.failure.as_ref().map(act),
+            change: None,
+            forward: None,
             next: next(record, now),
             timeline: events.iter().rev().map(moment).collect(),
         }
+    }
+
+    /// The same, with what the configuration lets us say exactly.
+    #[must_use]
+    pub fn advised(self, record: &DomainRecord, advice: &Advice) -> Self {
+        let change = advice.change(record);
+        let forward = forward(record, change.as_deref());
+        Self { change, forward, ..self }
     }
 }
 
@@ -100,12 +118,12 @@ fn next(record: &DomainRecord, now: Timestamp) -> String {
     if state == DomainState::Parked {
         return "Nothing, until it is registered again.".to_owned();
     }
-    if record.work.in_flight() {
+    if record.work.in_flight() && record.resting_until().is_none() {
         return "The order is being worked on.".to_owned();
     }
     match record.wake_at() {
         Some(at) if at <= now => "It is due and tried within seconds.".to_owned(),
-        Some(at) if record.failure.is_some() => format!("It is tried again at {at}."),
+        Some(at) if record.failure.is_some() => again(record, at),
         Some(at) => format!("It is renewed at {at}."),
         None if record.certificate.is_some() => {
             "Nothing: this certificate was brought along and is not renewed.".to_owned()
@@ -116,21 +134,24 @@ fn next(record: &DomainRecord, now: Timestamp) -> String {
     }
 }
 
+/// When it is tried again, and why then.
+fn again(record: &DomainRecord, at: Timestamp) -> String {
+    let why = match &record.failure {
+        Some(failure) if failure.cause == Cause::CaRateLimited => {
+            ", when the certificate authority's limit allows it"
+        }
+        Some(failure) if failure.attempts >= DAILY_FROM => {
+            ": after several failures in a row it is tried daily"
+        }
+        Some(_) => ": the wait grows with each failure, a minute, ten, a hundred, then a day",
+        None => "",
+    };
+    format!("It is tried again at {at}{why}. To try now: sealwax domain renew {}.", record.domain)
+}
+
 fn moment(event: &LifecycleEvent) -> Moment {
     let EventView { at, kind, detail } = EventView::from(event);
     Moment { at, what: in_words(&kind).to_owned(), kind, detail }
-}
-
-fn in_words(kind: &str) -> &str {
-    match kind {
-        "domain.registered" => "registered",
-        "domain.updated" => "registered again",
-        "renewal.requested" => "a new certificate was asked for",
-        "certificate.issued" => "the first certificate was issued",
-        "certificate.renewed" => "the certificate was renewed",
-        "attempt.failed" => "an attempt failed",
-        other => other,
-    }
 }
 
 #[cfg(test)]
@@ -160,7 +181,8 @@ mod tests {
         assert!(
             told.act.unwrap().starts_with("The owner of the domain must act. Add an A or AAAA")
         );
-        assert_eq!(told.next, "It is tried again at 2026-01-01T00:00:00Z.");
+        assert!(told.next.starts_with("It is tried again at 2026-01-01T00:00:00Z: the wait grows"));
+        assert!(told.next.ends_with("sealwax domain renew a.example.com."));
         assert!(told.summary.contains("someone must act. It has no certificate"));
     }
 
@@ -172,6 +194,25 @@ mod tests {
         assert!(next(Work::Parked).contains("registered again"));
         assert!(next(Work::Wanted { since: now }).contains("within seconds"));
         assert!(next(Work::Ordering { issuer: "ca".to_owned() }).contains("worked on"));
+    }
+
+    #[test]
+    fn an_order_that_rests_is_not_said_to_be_worked_on() {
+        let mut record = record();
+        record.work = Work::Ordering { issuer: "ca".to_owned() };
+        record.failure = Some(Failure {
+            cause: Cause::CaUnavailable,
+            detail: "no answer".to_owned(),
+            attempts: 1,
+            next_attempt_at: Some(Timestamp::from_secs(60)),
+            refused: false,
+        });
+        let told = Explanation::of(&record, &[], Timestamp::from_secs(5));
+        assert!(
+            told.next.starts_with("It is tried again at 1970-01-01T00:01:00Z"),
+            "{}",
+            told.next
+        );
     }
 
     #[test]

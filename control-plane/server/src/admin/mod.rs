@@ -1,13 +1,17 @@
 //! The admin API: registering domains and looking at them.
 
+mod advice;
 mod batch;
+mod dashboard;
 mod domains;
 mod explain;
+mod fleet;
 mod gate;
 mod health;
 mod name;
 mod openapi;
 mod problems;
+mod stream;
 mod token;
 mod view;
 
@@ -18,17 +22,23 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post, put};
+use tokio_util::sync::CancellationToken;
 
+use crate::feed::Feed;
 use crate::registry::Registry;
+use crate::trail::Trail;
 use crate::web::{Bounds, Problem, bound};
 
+pub use advice::{Advice, caa_name, caa_of};
 pub(crate) use batch::LINE_BYTES_MAX;
 pub use batch::{BatchLine, BatchResult};
 pub use domains::RegistrationBody;
 pub use explain::{Explanation, Moment};
+pub use fleet::{EdgeView, EdgesView, Fleet, FleetView, LaneView, NackView};
 pub use health::{Health, Troubles};
 pub use name::{NameError, parse_name};
 pub use openapi::openapi;
+pub use stream::HappeningView;
 pub use token::{Token, TokenError, read_token_file};
 pub use view::{CertificateView, DomainView, EventView, EventsView, FailureView, PageView};
 
@@ -43,6 +53,16 @@ pub struct AdminApi {
     pub registry: Registry,
     /// Whether the process can do its work.
     pub health: Arc<dyn Health>,
+    /// The process's own parts.
+    pub fleet: Arc<dyn Fleet>,
+    /// What happens, as it happens.
+    pub feed: Feed,
+    /// The steps between two writes.
+    pub trail: Trail,
+    /// What to change.
+    pub advice: Arc<Advice>,
+    /// Ends the streams when the process stops.
+    pub stop: CancellationToken,
     /// What callers must show; `None`: the listener is loopback and nothing is asked for.
     pub token: Option<Arc<Token>>,
 }
@@ -60,12 +80,16 @@ impl AdminApi {
             .route("/v1/domains/{domain}/renew", post(domains::renew))
             .route("/v1/domains/{domain}/events", get(domains::events))
             .route("/v1/domains/{domain}/explain", get(domains::explain))
+            .route("/v1/events", get(stream::events))
+            .route("/v1/fleet", get(fleet::glance))
+            .route("/v1/edges", get(fleet::edges))
             .route("/metrics", get(health::metrics))
             .layer(from_fn_with_state(self.token.clone(), gate::check));
         let open = Router::new()
             .route("/healthz", get(health::alive))
             .route("/readyz", get(health::ready))
-            .route("/openapi.json", get(openapi::document));
+            .route("/openapi.json", get(openapi::document))
+            .merge(dashboard::routes());
         let routes = guarded
             .merge(open)
             .fallback(async || {
@@ -83,4 +107,4 @@ impl AdminApi {
 
 #[cfg(test)]
 #[path = "admin_tests.rs"]
-mod tests;
+pub(crate) mod tests;

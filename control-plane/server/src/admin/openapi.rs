@@ -5,7 +5,7 @@ use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{batch, domains, health};
+use super::{batch, domains, fleet, health, stream};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -19,6 +19,9 @@ use super::{batch, domains, health};
         domains::events,
         domains::explain,
         batch::register,
+        stream::events,
+        fleet::glance,
+        fleet::edges,
         health::alive,
         health::ready,
         health::metrics,

@@ -1,36 +1,26 @@
 //! What the process says of itself.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use sealwax_core::store::Store;
-use sealwax_workflow::Queue;
-use sealwax_xds::XdsServer;
 
 use super::parts::App;
 use crate::admin::{Health, Troubles};
-use crate::catalog::Catalog;
+use crate::metrics::Sampler;
 
 /// How long the store may take to answer before the process counts as not ready.
 const STORE_WITHIN: Duration = Duration::from_secs(2);
 
 pub(super) struct ProcessHealth {
     store: Arc<dyn Store>,
-    queue: Queue,
-    catalog: Arc<Catalog>,
-    xds: Arc<XdsServer>,
+    sampler: Arc<Sampler>,
 }
 
 impl ProcessHealth {
     pub(super) fn new(app: &App) -> Self {
-        Self {
-            store: Arc::clone(&app.store),
-            queue: app.queue.clone(),
-            catalog: Arc::clone(&app.catalog),
-            xds: Arc::clone(&app.xds),
-        }
+        Self { store: Arc::clone(&app.store), sampler: Arc::clone(&app.watch.sampler) }
     }
 }
 
@@ -45,53 +35,6 @@ impl Health for ProcessHealth {
     }
 
     fn metrics(&self) -> String {
-        let mut page = Page::default();
-        for backlog in self.queue.backlog() {
-            let lane = backlog.lane.as_str();
-            page.gauge(
-                "sealwax_queue_waiting",
-                "Domains that wait to be worked on.",
-                &format!("lane=\"{lane}\""),
-                backlog.waiting,
-            );
-        }
-        page.gauge(
-            "sealwax_runs_in_flight",
-            "Domains that are being worked on.",
-            "",
-            self.queue.in_flight(),
-        );
-        let cached = usize::try_from(self.catalog.cached()).unwrap_or(usize::MAX);
-        page.gauge("sealwax_catalog_entries", "Names remembered in memory.", "", cached);
-        let edges = self.xds.edges();
-        page.gauge("sealwax_edges", "Connected streams of edges.", "", edges.len());
-        let sum = |of: fn(&sealwax_xds::EdgeView) -> u64| edges.iter().map(of).sum::<u64>();
-        let held: usize = edges.iter().map(|edge| edge.resident).sum();
-        page.gauge("sealwax_edge_names", "Certificates connected edges hold.", "", held);
-        let nacks = usize::try_from(sum(|edge| edge.nacks)).unwrap_or(usize::MAX);
-        page.gauge("sealwax_edge_nacks", "Refusals by connected edges.", "", nacks);
-        page.text
-    }
-}
-
-/// Prometheus' text format, version 0.0.4.
-#[derive(Default)]
-struct Page {
-    text: String,
-    last: &'static str,
-}
-
-impl Page {
-    fn gauge(&mut self, name: &'static str, about: &str, labels: &str, value: usize) {
-        let head = if self.last == name {
-            String::new()
-        } else {
-            format!("# HELP {name} {about}\n# TYPE {name} gauge\n")
-        };
-        let labels = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
-        self.last = name;
-        if writeln!(self.text, "{head}{name}{labels} {value}").is_err() {
-            tracing::debug!(name, "a metric could not be written");
-        }
+        self.sampler.text()
     }
 }

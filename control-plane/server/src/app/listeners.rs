@@ -10,9 +10,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::error::AppError;
+use super::glance::ProcessFleet;
 use super::health::ProcessHealth;
 use super::parts::App;
-use crate::admin::{AdminApi, Token};
+use crate::admin::{AdminApi, Advice, Token, caa_of};
 use crate::config::Config;
 use crate::edge::{EdgeApi, Readiness, Usage};
 use crate::registry::{Announcer, Registry, Rules};
@@ -51,6 +52,11 @@ impl Listeners {
         let admin = AdminApi {
             registry: registry(app, config),
             health: Arc::new(ProcessHealth::new(app)),
+            fleet: Arc::new(ProcessFleet::new(app)),
+            feed: app.watch.feed.clone(),
+            trail: app.watch.trail.clone(),
+            advice: Arc::new(advice(config)),
+            stop: stop.clone(),
             token: token(config)?,
         };
         tracing::info!(xds = %config.xds.listen, edge = %config.edge.listen,
@@ -66,6 +72,21 @@ impl Listeners {
         tasks.spawn(serve(self.admin, admin.router(), connections, stop.clone()));
         Ok(())
     }
+}
+
+fn advice(config: &Config) -> Advice {
+    Advice {
+        edges: config.edge.public.clone(),
+        caa: caa_of(&config.issuers),
+        ask_url: config.permission.ask_url.as_ref().map(bare),
+    }
+}
+
+/// Without its query, which may hold a credential.
+fn bare(url: &url::Url) -> String {
+    let mut url = url.clone();
+    url.set_query(None);
+    url.to_string()
 }
 
 fn registry(app: &App, config: &Config) -> Registry {

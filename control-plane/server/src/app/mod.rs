@@ -2,12 +2,14 @@
 
 mod announcements;
 mod error;
+mod glance;
 mod health;
 mod issuers;
 mod keys;
 mod listeners;
 mod parts;
 mod sealing;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +24,8 @@ pub use announcements::Announcements;
 pub use error::AppError;
 use listeners::Listeners;
 pub use parts::{App, open_store};
+use watch::ElsewhereToo;
+pub use watch::Watch;
 
 /// How long work in flight may take to come to its next write after a stop was asked for. What
 /// is cut off goes on from the store.
@@ -56,10 +60,15 @@ pub async fn run_until(config: Config, stop: CancellationToken) -> Result<(), Ap
         stop.clone(),
     ));
     if !app.store.exclusive() {
-        let announcer = Arc::clone(&app.announcements) as Arc<dyn sealwax_workflow::Announcer>;
+        let announcer = Arc::new(ElsewhereToo {
+            announcements: Arc::clone(&app.announcements),
+            feed: app.watch.feed.clone(),
+            clock: Arc::clone(&app.clock),
+        });
         let store = Arc::clone(&app.store);
         tasks.spawn(changes::serve(store, announcer, CHANGES_INTERVAL, stop.clone()));
     }
+    app.watch.start(&app.store, &app.clock, config.telemetry.census_rate, &tasks, &stop);
     listeners.serve(&app, &config, &tasks, &stop)?;
     tasks.close();
     stop.cancelled().await;

@@ -13,9 +13,11 @@ use sealwax_xds::{XdsConfig, XdsServer};
 use super::announcements::Announcements;
 use super::error::AppError;
 use super::keys::LocalKeys;
+use super::watch::{Eyes, Watch};
 use super::{issuers, sealing};
 use crate::catalog::{CacheBounds, Catalog, CatalogParts};
 use crate::config::{self, Config};
+use crate::metrics::{Sampler, SamplerParts};
 use crate::permission::{AskEndpoint, RegistrationIsPermission};
 use crate::system::{SystemClock, SystemJitter, process_name};
 
@@ -40,6 +42,8 @@ pub struct App {
     pub xds: Arc<XdsServer>,
     /// Tells caches and edges.
     pub announcements: Arc<Announcements>,
+    /// Watches the others.
+    pub watch: Watch,
 }
 
 impl App {
@@ -50,15 +54,17 @@ impl App {
     pub async fn build(config: &Config) -> Result<Self, AppError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let jitter: Arc<dyn Jitter> = Arc::new(SystemJitter::default());
-        let store: Arc<dyn Store> = Arc::new(open_store(&config.store, Arc::clone(&clock)).await?);
+        let eyes = Eyes::open(Arc::clone(&clock));
+        let store = Arc::new(open_store(&config.store, Arc::clone(&clock)).await?);
+        let store: Arc<dyn Store> = eyes.store(store);
         let sealer: Arc<dyn Sealer> = sealing::open(config, &store).await?;
-        let issuers = issuers::build(&config.issuers, &store, &sealer, &clock)?;
+        let issuers = eyes.issuers(issuers::build(&config.issuers, &store, &sealer, &clock)?);
         let announcements = Arc::new(Announcements::default());
         let workflow = Workflow::new(
             Parts {
                 store: Arc::clone(&store),
                 sealer: Arc::clone(&sealer),
-                permission: permission(&config.permission)?,
+                permission: eyes.permission(permission(&config.permission)?),
                 issuers,
                 keys: Arc::new(LocalKeys),
                 clock: Arc::clone(&clock),
@@ -84,9 +90,18 @@ impl App {
         ));
         catalog.demand_through(queue.clone());
         let source = Arc::clone(&catalog) as Arc<dyn sealwax_xds::CertificateSource>;
-        let xds = Arc::new(XdsServer::new(xds_config(config), source));
+        let max_wait = config.issuance.max_wait.duration();
+        let source = eyes.source(source, max_wait);
+        let xds = Arc::new(XdsServer::new(xds_config(config), Arc::clone(&source) as _));
         announcements.connect(Arc::clone(&catalog), Arc::clone(&xds), queue.clone());
-        Ok(Self { store, clock, queue, catalog, xds, announcements })
+        let seen = SamplerParts {
+            queue: queue.clone(),
+            catalog: Arc::clone(&catalog),
+            xds: Arc::clone(&xds),
+        };
+        let sampler = Sampler::new(seen, &source, eyes.metrics.clone(), &*clock);
+        let watch = eyes.watch(sampler);
+        Ok(Self { store, clock, queue, catalog, xds, announcements, watch })
     }
 }
 

@@ -277,6 +277,8 @@ pub(super) struct Simulate {
 pub(super) enum DocsCommand {
     /// docs/configuration.md
     Configuration,
+    /// docs/metrics.md
+    Metrics,
 }
 
 fn state(text: &str) -> Result<DomainState, String> {

@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::exit::{DONE, FAILED, NOT_FOUND, USAGE};
 use super::*;
-use crate::admin::{AdminApi, Health, Token, Troubles};
+use crate::admin::{AdminApi, Token};
+use crate::feed::Feed;
 use crate::registry::tests::{Hand, Heard};
 use crate::registry::{Announcer, Registry, Rules};
 use crate::web::{Connections, serve};
@@ -26,19 +27,6 @@ impl Write for Shared {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-struct Well;
-
-#[async_trait::async_trait]
-impl Health for Well {
-    async fn ready(&self) -> Result<(), Troubles> {
-        Ok(())
-    }
-
-    fn metrics(&self) -> String {
-        String::new()
     }
 }
 
@@ -60,7 +48,8 @@ async fn world(token: Option<&str>) -> World {
     let heard = Arc::new(Heard::default()) as Arc<dyn Announcer>;
     let registry = Registry::new(store, clock, heard, Rules::default());
     let token = token.map(|token| Arc::new(Token::new(token).unwrap()));
-    let api = AdminApi { registry, health: Arc::new(Well), token };
+    let feed = Feed::new(sealwax_core::Timestamp::from_secs(0));
+    let api = AdminApi { token, ..crate::admin::tests::api(registry, feed) };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = format!("http://{}", listener.local_addr().unwrap());
     let stop = CancellationToken::new();

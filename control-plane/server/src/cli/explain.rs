@@ -25,10 +25,14 @@ pub(super) fn told_to_people(told: &Explanation) -> String {
         ("What is wrong", told.wrong.as_ref()),
         ("Cause", cause.as_ref()),
         ("Who must act", told.act.as_ref()),
+        ("What to change", told.change.as_ref()),
         ("What happens next", Some(&told.next)),
     ] {
         if let Some(line) = line {
-            text.push_str(&format!("\n{heading}\n  {}\n", clean(line)));
+            text.push_str(&format!("\n{heading}\n"));
+            for line in line.lines() {
+                text.push_str(&format!("  {}\n", clean(line)));
+            }
         }
     }
     if !told.timeline.is_empty() {

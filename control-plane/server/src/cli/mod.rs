@@ -70,6 +70,7 @@ async fn run(arguments: Arguments, output: &mut Output) -> Outcome {
         Command::Simulate(asked) => simulate::run(output, &asked),
         Command::Docs { command } => match command {
             DocsCommand::Configuration => output.text(&crate::config::reference()),
+            DocsCommand::Metrics => output.text(&crate::metrics::manual()),
         },
     }
 }

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 
 use sealwax_core::Span;
 use sealwax_core::record::KeyType;
+use sealwax_protocol::DomainName;
 use url::Url;
 
-use super::{Kek, LogFormat, StoreKind};
+use super::{Kek, LogFormat, StoreKind, Target, Targets};
 
 /// Longest value accepted, in bytes; nothing sensible comes near it.
 pub(super) const VALUE_BYTES_MAX: usize = 4096;
@@ -28,6 +29,7 @@ pub(super) enum Allowed {
     Text,
     Name,
     Mails,
+    Targets,
     Kek,
 }
 
@@ -50,7 +52,7 @@ impl Allowed {
         match self {
             Self::Flag => Shape::Flag,
             Self::Integer { .. } => Shape::Integer,
-            Self::Mails => Shape::TextOrList,
+            Self::Mails | Self::Targets => Shape::TextOrList,
             Self::Address
             | Self::Path
             | Self::Url
@@ -90,6 +92,7 @@ impl fmt::Display for Allowed {
             Self::Text => f.write_str("a text that is not empty"),
             Self::Name => f.write_str("1 to 64 characters of a-z, 0-9 and '-'"),
             Self::Mails => f.write_str("a mail address or a list of them"),
+            Self::Targets => f.write_str("an IP address or host name, or a list of them"),
             Self::Kek => f.write_str("\"file:PATH\" or \"env:VARIABLE\""),
         }
     }
@@ -182,6 +185,7 @@ impl Read for String {
             | Allowed::Choice(_)
             | Allowed::Text
             | Allowed::Mails
+            | Allowed::Targets
             | Allowed::Kek => !text.chars().any(char::is_control),
         };
         (good && !text.is_empty()).then(|| text.to_owned())
@@ -193,6 +197,17 @@ impl Read for Vec<String> {
     fn read(text: &str, _: Allowed) -> Option<Self> {
         text.split(',').map(|mail| mail_address(mail.trim())).collect()
     }
+}
+
+impl Read for Targets {
+    fn read(text: &str, _: Allowed) -> Option<Self> {
+        text.split(',').map(|target| one_target(target.trim())).collect::<Option<_>>().map(Self)
+    }
+}
+
+fn one_target(text: &str) -> Option<Target> {
+    let address = text.parse().ok().map(Target::Address);
+    address.or_else(|| DomainName::parse(text).ok().map(Target::Host))
 }
 
 fn mail_address(text: &str) -> Option<String> {

@@ -10,7 +10,7 @@ use sealwax_core::record::KeyType;
 use url::Url;
 
 use super::allowed::Allowed;
-use super::{Kek, LogFormat, StoreKind};
+use super::{Kek, LogFormat, StoreKind, Targets};
 
 /// A key whose value becomes a `T`.
 pub(super) struct Key<T> {
@@ -95,6 +95,8 @@ keys! {
         "Most certificates one Envoy holds; the least useful are withdrawn beyond it. Envoy uses about 25 KB for each.";
     EDGE_LISTEN: SocketAddr = edge.listen, Allowed::Address, Value("127.0.0.1:18001"),
         "Address of the edge API. Must be loopback.";
+    EDGE_PUBLIC: Targets = edge.public, Allowed::Targets, Unset("explanations do not name them"),
+        "What customers' DNS must point to: the public addresses of the edges, or a host name that has them. Explanations name the exact records then.";
     ADMIN_LISTEN: SocketAddr = admin.listen, Allowed::Address, Value("127.0.0.1:18002"),
         "Address of the admin API. Needs `token_file` unless it is loopback.";
     ADMIN_TOKEN_FILE: PathBuf = admin.token_file, Allowed::Path, Unset("no token is asked for"),
@@ -150,4 +152,6 @@ keys! {
         "How often the schedule is looked at for renewals and retries that are due.";
     TELEMETRY_LOG: LogFormat = telemetry.log, Allowed::Choice(&["text", "json"]), Value("text"),
         "Format of the log on standard error.";
+    TELEMETRY_CENSUS_RATE: u64 = telemetry.census_rate, Allowed::Integer { min: 0, max: 100_000 }, Value("200"),
+        "Records read a second, on average, to count the fleet for metrics and dashboard; 0 counts nothing. At 200 a million domains take 83 minutes and, on DynamoDB, about 150 read units a second.";
 }

@@ -10,11 +10,12 @@ mod read;
 mod reader;
 mod reference;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use sealwax_core::Span;
 use sealwax_core::record::KeyType;
+use sealwax_protocol::DomainName;
 use toml::Table;
 use url::Url;
 
@@ -72,7 +73,22 @@ pub struct Xds {
 pub struct Edge {
     /// Where it listens; loopback.
     pub listen: SocketAddr,
+    /// What customers' DNS must point to.
+    pub public: Vec<Target>,
 }
+
+/// What a DNS record points to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// An address.
+    Address(IpAddr),
+    /// A host.
+    Host(DomainName),
+}
+
+/// `[edge] public`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Targets(Vec<Target>);
 
 /// `[admin]`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,6 +202,8 @@ pub struct Renewal {
 pub struct Telemetry {
     /// Format of the log.
     pub log: LogFormat,
+    /// Records read a second to count the fleet; 0: it is not counted.
+    pub census_rate: u64,
 }
 
 /// `[telemetry] log`

@@ -24,6 +24,7 @@ pub(super) fn read(reader: &mut Reader) -> Option<Config> {
     let issuance = read_issuance(reader);
     let sweep_interval = reader.get(&keys::RENEWAL_SWEEP_INTERVAL, None);
     let log = reader.get(&keys::TELEMETRY_LOG, None);
+    let census_rate = reader.get(&keys::TELEMETRY_CENSUS_RATE, None);
     let (xds, edge, admin) = (xds?, edge?, admin?);
     refuse_shared_addresses(reader, &xds, &edge, &admin);
     Some(Config {
@@ -36,7 +37,7 @@ pub(super) fn read(reader: &mut Reader) -> Option<Config> {
         permission: permission?,
         issuance: issuance?,
         renewal: Renewal { sweep_interval: sweep_interval? },
-        telemetry: Telemetry { log: log? },
+        telemetry: Telemetry { log: log?, census_rate: census_rate? },
     })
 }
 
@@ -49,8 +50,9 @@ fn read_xds(reader: &mut Reader) -> Option<Xds> {
 
 fn read_edge(reader: &mut Reader) -> Option<Edge> {
     let listen = reader.get(&keys::EDGE_LISTEN, None);
+    let public = reader.optional(&keys::EDGE_PUBLIC, None);
     refuse_exposed(reader, &keys::EDGE_LISTEN.entry, listen);
-    Some(Edge { listen: listen? })
+    Some(Edge { listen: listen?, public: public?.unwrap_or_default().0 })
 }
 
 /// Private keys leave through one of these listeners and challenges through the other.

@@ -1,0 +1,82 @@
+// The fleet at a glance.
+
+import { ask } from "./api.js";
+import { card, domainLink, el, number, plot, state, table, time } from "./page.js";
+
+const STATES = ["issued", "pending", "issuing", "deferred", "refused", "parked"];
+const REMAINING = ["expired", "1d", "3d", "7d", "14d", "30d", "60d", "more"];
+const OVERDUE = ["1h", "1d", "7d", "more"];
+const HOURS = 48;
+
+export async function fleet(recent) {
+  const seen = await ask("/v1/fleet");
+  document.getElementById("version").textContent = `Sealwax ${seen.version}`;
+  const census = seen.census;
+  return [
+    el("h1", {}, "Fleet"),
+    el("div", { class: "cards" }, STATES.map((word) =>
+      el("a", { class: "card", href: `#/domains?state=${word}` },
+        el("b", {}, census ? number(census.states[word] ?? 0) : "…"), state(word)))),
+    census ? null : el("p", { class: "soft" }, "The fleet is being counted."),
+    el("div", { class: "grid" },
+      census ? remaining(census) : null,
+      census ? calendar(census) : null,
+      hours(seen),
+      census && Object.keys(census.causes).length ? causes(census) : null,
+      issuers(seen), queue(seen), happenings(recent)),
+  ];
+}
+
+function remaining(census) {
+  const urgent = (word) => (["expired", "1d", "3d"].includes(word) ? "bad" : "");
+  const overdue = OVERDUE.reduce((sum, word) => sum + (census.overdue[word] ?? 0), 0);
+  return card("Time until certificates expire",
+    plot("Certificates by the time until they expire", REMAINING.map((word) =>
+      ({ label: word, value: census.remaining[word] ?? 0, kind: urgent(word) }))),
+    el("p", { class: "soft" }, "expired · less than 1, 3, 7, 14, 30, 60 days · more"),
+    el("p", { class: census.remaining.expired || census.overdue["7d"] || census.overdue.more ? "bad" : "" },
+      `${number(census.remaining.expired ?? 0)} expired, ${number(overdue)} renewals overdue`));
+}
+
+const calendar = (census) => card("Expiry calendar, 90 days",
+  plot("Certificates that expire on each of the next 90 days", census.calendar.map((value, day) =>
+    ({ label: day === 0 ? "within a day" : `in ${day} days`, value, kind: day < 3 ? "bad" : "" }))),
+  el("p", { class: "soft" }, "Counted ", time(census.at)));
+
+function hours(seen) {
+  const start = Math.floor(Date.parse(seen.now) / 3600000) - HOURS + 1;
+  const bars = Array.from({ length: HOURS }, (_, index) => {
+    const hour = seen.hours.find((one) => one.starts_at === (start + index) * 3600);
+    const certificates = hour ? hour.issued + hour.renewed : 0;
+    return { label: new Date((start + index) * 3600000).toISOString().slice(0, 16), value: certificates, kind: "good" };
+  });
+  const sum = (field) => seen.hours.reduce((total, hour) => total + hour[field], 0);
+  return card("Certificates an hour, 48 hours", plot("Certificates issued in each of the last 48 hours", bars),
+    el("p", { class: "soft" },
+      `${number(sum("issued"))} issued, ${number(sum("renewed"))} renewed, ${number(sum("failed"))} attempts failed; by this control plane`));
+}
+
+const causes = (census) => card("Why attempts failed", table("Domains by cause", ["Cause", "Domains"],
+  Object.entries(census.causes).sort((one, other) => other[1] - one[1])));
+
+const issuers = (seen) => card("Certificate authorities", table("Certificate authorities",
+  ["Name", "Health", "Last success", "Last error"], seen.issuers.map((issuer) => [
+    issuer.name,
+    issuer.errors_in_a_row === 0 ? el("span", { class: "good" }, issuer.last_success_at ? "well" : "not asked yet")
+      : el("span", { class: "bad" }, `${issuer.errors_in_a_row} errors in a row`),
+    time(issuer.last_success_at),
+    issuer.last_error ? el("span", {}, time(issuer.last_error_at), " ", issuer.last_error) : "–",
+  ])));
+
+const queue = (seen) => card("Work", table("Work", ["What", "How many"], [
+  ...seen.queue.map((lane) => [`waiting: ${lane.lane}`, lane.waiting]),
+  ["being worked on", seen.runs_in_flight],
+  ["handshakes held", seen.handshakes_held],
+  ["names in memory", seen.names_in_memory],
+  [el("a", { href: "#/edges" }, "connected edges"), seen.edges],
+]));
+
+const happenings = (recent) => card("As it happens", recent.length === 0
+  ? el("p", { class: "soft" }, "Nothing since this page was opened.")
+  : el("ol", { class: "timeline" }, recent.map((one) =>
+    el("li", {}, time(one.at), " ", domainLink(one.domain), " ", one.kind, " ", el("span", { class: "soft" }, one.detail)))));

@@ -1,0 +1,140 @@
+//! What watches the other parts: metrics, the feed of events, the boards the dashboard shows.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sealwax_core::issuer::Issuer;
+use sealwax_core::permission::Permission;
+use sealwax_core::store::Store;
+use sealwax_core::{Clock, Timestamp};
+use sealwax_protocol::DomainName;
+use sealwax_workflow::Announcer;
+use sealwax_xds::CertificateSource;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::Announcements;
+use crate::feed::Feed;
+use crate::metrics::{
+    Activity, CensusBoard, IssuerBoard, MeteredIssuer, MeteredPermission, MeteredSource,
+    MeteredStore, Metrics, Sampler, take_census,
+};
+use crate::trail::Trail;
+
+/// What is seen of the process.
+pub struct Watch {
+    /// The figures.
+    pub metrics: Metrics,
+    /// Every lifecycle event.
+    pub feed: Feed,
+    /// Reads levels.
+    pub sampler: Arc<Sampler>,
+    /// The last census.
+    pub census: Arc<CensusBoard>,
+    /// How certificate authorities are.
+    pub issuers: Arc<IssuerBoard>,
+    /// The last hours.
+    pub activity: Arc<Activity>,
+    /// The steps between two writes.
+    pub trail: Trail,
+}
+
+impl Watch {
+    /// Starts what watches in the background: at most `census_rate` records are read a second.
+    pub(super) fn start(
+        &self,
+        store: &Arc<dyn Store>,
+        clock: &Arc<dyn Clock>,
+        census_rate: u64,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) {
+        tasks.spawn(Arc::clone(&self.sampler).serve(stop.clone()));
+        let (store, clock) = (Arc::clone(store), Arc::clone(clock));
+        let (board, metrics) = (Arc::clone(&self.census), self.metrics.clone());
+        tasks.spawn(take_census(store, clock, census_rate, board, metrics, stop.clone()));
+    }
+}
+
+/// Stands in front of the parts while they are put together.
+pub(super) struct Eyes {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) metrics: Metrics,
+    pub(super) feed: Feed,
+    pub(super) issuers: Arc<IssuerBoard>,
+    pub(super) activity: Arc<Activity>,
+    pub(super) trail: Trail,
+}
+
+impl Eyes {
+    pub(super) fn open(clock: Arc<dyn Clock>) -> Self {
+        let feed = Feed::new(clock.now());
+        let (issuers, activity) = (Arc::default(), Arc::default());
+        let (metrics, trail) = (Metrics::new(), Trail::default());
+        Self { clock, metrics, feed, issuers, activity, trail }
+    }
+
+    pub(super) fn watch(self, sampler: Sampler) -> Watch {
+        Watch {
+            metrics: self.metrics,
+            feed: self.feed,
+            sampler: Arc::new(sampler),
+            census: Arc::default(),
+            issuers: self.issuers,
+            activity: self.activity,
+            trail: self.trail,
+        }
+    }
+
+    pub(super) fn store(&self, store: Arc<dyn Store>) -> Arc<dyn Store> {
+        Arc::new(MeteredStore::new(
+            store,
+            Arc::clone(&self.clock),
+            self.metrics.clone(),
+            Arc::clone(&self.activity),
+            self.feed.clone(),
+            self.trail.clone(),
+        ))
+    }
+
+    pub(super) fn issuers(&self, issuers: Vec<Arc<dyn Issuer>>) -> Vec<Arc<dyn Issuer>> {
+        let one = |issuer| -> Arc<dyn Issuer> {
+            let (clock, board) = (Arc::clone(&self.clock), Arc::clone(&self.issuers));
+            let (metrics, trail) = (self.metrics.clone(), self.trail.clone());
+            Arc::new(MeteredIssuer::new(issuer, clock, metrics, board, trail))
+        };
+        issuers.into_iter().map(one).collect()
+    }
+
+    pub(super) fn source(
+        &self,
+        source: Arc<dyn CertificateSource>,
+        max_wait: Duration,
+    ) -> Arc<MeteredSource> {
+        let (clock, trail) = (Arc::clone(&self.clock), self.trail.clone());
+        Arc::new(MeteredSource::new(source, self.metrics.clone(), max_wait, clock, trail))
+    }
+
+    pub(super) fn permission(&self, permission: Arc<dyn Permission>) -> Arc<dyn Permission> {
+        Arc::new(MeteredPermission::new(permission, self.metrics.clone()))
+    }
+}
+
+/// Passes on what other replicas did, to the feed too.
+pub(super) struct ElsewhereToo {
+    pub(super) announcements: Arc<Announcements>,
+    pub(super) feed: Feed,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+impl Announcer for ElsewhereToo {
+    fn changed(&self, domain: &DomainName) {
+        Announcer::changed(&*self.announcements, domain);
+        let now: Timestamp = self.clock.now();
+        self.feed.changed_elsewhere(domain, now);
+    }
+
+    fn resync(&self) {
+        self.announcements.resync();
+    }
+}

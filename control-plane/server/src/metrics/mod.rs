@@ -1,0 +1,36 @@
+//! What the process says of itself in figures.
+//!
+//! ```text
+//!   workflow, catalog, admin API ──▶ MeteredStore ──▶ store
+//!   workflow ──▶ MeteredIssuer ──▶ CA          every second: Sampler (queue, edges, cache)
+//!   xDS ──▶ MeteredSource ──▶ catalog          in the background: census (the whole fleet)
+//!                  └──────────────┴──────────────┴──▶ Metrics ──▶ GET /metrics
+//! ```
+//!
+//! Figures are taken at the borders between the parts, by values that implement the same trait
+//! as what they stand in front of: no part knows that it is measured.
+
+mod activity;
+mod census;
+mod issuer;
+mod manual;
+mod names;
+mod permission;
+mod registry;
+mod sampler;
+mod source;
+mod store;
+
+pub use activity::{Activity, Hour};
+pub use census::{Census, CensusBoard, take as take_census};
+pub use issuer::{IssuerBoard, IssuerStanding, MeteredIssuer};
+pub use manual::manual;
+pub use permission::MeteredPermission;
+pub use registry::Metrics;
+pub use sampler::{Sampler, SamplerParts};
+pub use source::MeteredSource;
+pub use store::MeteredStore;
+
+#[cfg(test)]
+#[path = "metrics_tests.rs"]
+mod tests;

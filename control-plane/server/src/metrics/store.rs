@@ -1,0 +1,192 @@
+//! Measures the store, and hears every lifecycle event this process writes.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sealwax_core::SealedKey;
+use sealwax_core::store::{
+    Challenge, Change, ChangeBatch, ChangeCursor, Entry, LifecycleEvent, Page, RecordVersion,
+    Selection, Store, StoreError,
+};
+use sealwax_core::{Clock, Timestamp};
+use sealwax_protocol::{ChallengeToken, DomainName};
+use tokio::time::Instant;
+
+use super::names::{EVENTS, STORE_CALL_SECONDS, STORE_ERRORS};
+use super::{Activity, Metrics};
+use crate::feed::{Feed, Happening};
+use crate::trail::Trail;
+
+/// What AWS and its likes call a request that came too soon; the store's errors carry the code.
+const THROTTLES: [&str; 3] = ["Throttl", "ProvisionedThroughputExceeded", "RequestLimitExceeded"];
+
+/// A store, measured. Forwards every call, those with a default in the trait included.
+pub struct MeteredStore {
+    inner: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    metrics: Metrics,
+    activity: Arc<Activity>,
+    feed: Feed,
+    trail: Trail,
+}
+
+impl MeteredStore {
+    /// In front of `inner`.
+    #[must_use]
+    pub fn new(
+        inner: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        metrics: Metrics,
+        activity: Arc<Activity>,
+        feed: Feed,
+        trail: Trail,
+    ) -> Self {
+        Self { inner, clock, metrics, activity, feed, trail }
+    }
+
+    async fn timed<T>(
+        &self,
+        call: &str,
+        work: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        let started = Instant::now();
+        let done = work.await;
+        self.metrics.observe(&STORE_CALL_SECONDS, &[call], started.elapsed().as_secs_f64());
+        if let Err(error) = &done {
+            self.metrics.count(&STORE_ERRORS, &[call, kind(error)], 1);
+        }
+        done
+    }
+
+    fn tell(&self, told: Told) {
+        for event in told.events {
+            self.metrics.count(&EVENTS, &[&event.kind], 1);
+            self.activity.note(event.at, &event.kind);
+            self.feed.publish(Happening {
+                domain: told.domain.clone(),
+                tenant: told.tenant.clone(),
+                state: told.state,
+                event,
+            });
+        }
+    }
+
+    fn removed(&self, domain: &DomainName) {
+        let at: Timestamp = self.clock.now();
+        let kind = "domain.removed".to_owned();
+        let event = LifecycleEvent { at, kind, detail: String::new() };
+        self.tell(Told { domain: domain.clone(), tenant: None, state: None, events: vec![event] });
+    }
+}
+
+/// What a write tells, kept until it is known to have been done.
+struct Told {
+    domain: DomainName,
+    tenant: Option<String>,
+    state: Option<sealwax_core::DomainState>,
+    events: Vec<LifecycleEvent>,
+}
+
+impl Told {
+    fn of(change: &Change) -> Option<Self> {
+        if change.events.is_empty() {
+            return None;
+        }
+        Some(Self {
+            domain: change.record.domain.clone(),
+            tenant: change.record.registration.tenant.clone(),
+            state: Some(change.record.state()),
+            events: change.events.clone(),
+        })
+    }
+}
+
+pub(super) fn kind(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::Lost { .. } => "lost",
+        StoreError::Unavailable { detail } if throttled(detail) => "throttled",
+        StoreError::Unavailable { .. } => "unavailable",
+        StoreError::Misconfigured { .. } => "misconfigured",
+        StoreError::Unreadable { .. } => "unreadable",
+        StoreError::Bug { .. } => "bug",
+        // The store's errors may grow; a new one is at least counted.
+        _ => "other",
+    }
+}
+
+fn throttled(detail: &str) -> bool {
+    THROTTLES.iter().any(|code| detail.contains(code))
+}
+
+#[async_trait]
+impl Store for MeteredStore {
+    fn exclusive(&self) -> bool {
+        self.inner.exclusive()
+    }
+
+    async fn load(&self, domains: &[DomainName]) -> Result<Vec<Option<Entry>>, StoreError> {
+        self.timed("load", self.inner.load(domains)).await
+    }
+
+    async fn write(&self, change: Change) -> Result<RecordVersion, StoreError> {
+        let told = Told::of(&change);
+        let version = self.timed("write", self.inner.write(change)).await?;
+        if let Some(told) = told {
+            self.tell(told);
+        }
+        Ok(version)
+    }
+
+    async fn remove(&self, domain: &DomainName, version: RecordVersion) -> Result<(), StoreError> {
+        self.timed("remove", self.inner.remove(domain, version)).await?;
+        self.removed(domain);
+        Ok(())
+    }
+
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<DomainName>, StoreError> {
+        self.timed("due", self.inner.due(now, limit)).await
+    }
+
+    async fn list(
+        &self,
+        selection: &Selection,
+        limit: usize,
+        cursor: Option<&str>,
+    ) -> Result<Page, StoreError> {
+        self.timed("list", self.inner.list(selection, limit, cursor)).await
+    }
+
+    async fn challenge(&self, token: &ChallengeToken) -> Result<Option<Challenge>, StoreError> {
+        let found = self.timed("challenge", self.inner.challenge(token)).await?;
+        if let Some(challenge) = &found {
+            let detail = "through one of the edges";
+            self.trail.note(&challenge.domain, self.clock.now(), "challenge.fetched", detail);
+        }
+        Ok(found)
+    }
+
+    async fn events(
+        &self,
+        domain: &DomainName,
+        limit: usize,
+    ) -> Result<Vec<LifecycleEvent>, StoreError> {
+        self.timed("events", self.inner.events(domain, limit)).await
+    }
+
+    async fn account(&self, issuer: &str) -> Result<Option<SealedKey>, StoreError> {
+        self.timed("account", self.inner.account(issuer)).await
+    }
+
+    async fn create_account(&self, issuer: &str, sealed: &SealedKey) -> Result<(), StoreError> {
+        self.timed("create_account", self.inner.create_account(issuer, sealed)).await
+    }
+
+    async fn changes(&self, since: &ChangeCursor) -> Result<ChangeBatch, StoreError> {
+        self.timed("changes", self.inner.changes(since)).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.timed("ping", self.inner.ping()).await
+    }
+}

@@ -1,0 +1,127 @@
+//! The steps between two writes of a record, for explanations: the order's URL, who fetched the
+//! challenge, what the CA said, which edge has the certificate.
+//!
+//! Kept in memory and bounded: records and their events are the truth, and this is what one would
+//! otherwise look for in the log. It is gone after a restart, and another replica has its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::sync::Cache;
+use sealwax_core::failure::bounded_detail;
+use sealwax_core::store::LifecycleEvent;
+use sealwax_core::{Span, Timestamp};
+use sealwax_protocol::DomainName;
+
+/// Bytes of all steps together.
+const BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Steps kept for a domain: some runs' worth.
+const STEPS_MAX: usize = 24;
+/// How long the steps of a domain are kept after the last one.
+const LIFE: Duration = Duration::from_secs(7 * 86_400);
+/// A stored event of the same kind this close tells of the same thing.
+const SAME_WITHIN: Span = Span::from_secs(5);
+/// What a step takes beside its text.
+const STEP_BYTES: usize = 64;
+
+/// The steps of many domains. Cheap to clone.
+#[derive(Clone)]
+pub struct Trail(Cache<DomainName, Arc<Vec<LifecycleEvent>>>);
+
+impl Default for Trail {
+    fn default() -> Self {
+        let weigh = |_: &DomainName, steps: &Arc<Vec<LifecycleEvent>>| {
+            let bytes: usize =
+                steps.iter().map(|step| step.detail.len() + step.kind.len() + STEP_BYTES).sum();
+            u32::try_from(bytes).unwrap_or(u32::MAX)
+        };
+        Self(Cache::builder().max_capacity(BYTES_MAX).weigher(weigh).time_to_idle(LIFE).build())
+    }
+}
+
+impl Trail {
+    /// Notes a step. The same one twice in a row counts once: several places of the internet
+    /// fetch one challenge, and several streams report one delivery.
+    pub fn note(&self, domain: &DomainName, at: Timestamp, kind: &str, detail: &str) {
+        let detail = bounded_detail(detail);
+        self.0.entry_by_ref(domain).and_upsert_with(|before| {
+            let mut steps = before.map_or_else(Vec::new, |entry| (*entry.into_value()).clone());
+            let same = |step: &LifecycleEvent| step.kind == kind && step.detail == detail;
+            if !steps.last().is_some_and(same) {
+                if steps.len() >= STEPS_MAX {
+                    steps.remove(0);
+                }
+                steps.push(LifecycleEvent { at, kind: kind.to_owned(), detail });
+            }
+            Arc::new(steps)
+        });
+    }
+
+    /// The steps of a domain and its stored events (newest first, as the store has them), all
+    /// newest first.
+    #[must_use]
+    pub fn woven_into(
+        &self,
+        domain: &DomainName,
+        events: Vec<LifecycleEvent>,
+    ) -> Vec<LifecycleEvent> {
+        let Some(steps) = self.0.get(domain) else { return events };
+        let told = |step: &LifecycleEvent| {
+            let near = |event: &LifecycleEvent| {
+                event.at.since(step.at).max(step.at.since(event.at)) <= SAME_WITHIN
+            };
+            events.iter().any(|event| event.kind == step.kind && near(event))
+        };
+        // What is older than the oldest event read would stand without what came before it.
+        let oldest = events.last().map(|event| event.at);
+        let new = |step: &&LifecycleEvent| !told(step) && oldest.is_none_or(|at| step.at >= at);
+        let mut woven: Vec<_> = steps.iter().filter(new).cloned().collect();
+        woven.reverse();
+        woven.extend(events);
+        woven.sort_by_key(|event| std::cmp::Reverse(event.at));
+        woven
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name() -> DomainName {
+        DomainName::parse("a.example.com").unwrap()
+    }
+
+    fn event(secs: i64, kind: &str) -> LifecycleEvent {
+        let at = Timestamp::from_secs(secs);
+        LifecycleEvent { at, kind: kind.to_owned(), detail: String::new() }
+    }
+
+    #[test]
+    fn steps_stand_between_the_events_around_them() {
+        let trail = Trail::default();
+        let at = Timestamp::from_secs;
+        trail.note(&name(), at(5), "order.placed", "before what was read");
+        trail.note(&name(), at(20), "order.placed", "ca: https://ca/order/1");
+        trail.note(&name(), at(21), "challenge.fetched", "through an edge");
+        trail.note(&name(), at(21), "challenge.fetched", "through an edge");
+        trail.note(&name(), at(32), "certificate.issued", "told by the store too");
+        let stored = vec![event(30, "certificate.issued"), event(10, "domain.registered")];
+        let kinds: Vec<_> =
+            trail.woven_into(&name(), stored).into_iter().map(|event| event.kind).collect();
+        assert_eq!(
+            kinds,
+            ["certificate.issued", "challenge.fetched", "order.placed", "domain.registered"]
+        );
+    }
+
+    #[test]
+    fn a_domain_keeps_its_newest_steps_only() {
+        let trail = Trail::default();
+        for index in 0..100 {
+            let at = Timestamp::from_secs(index);
+            trail.note(&name(), at, "order.placed", &format!("order {index}"));
+        }
+        let steps = trail.woven_into(&name(), Vec::new());
+        assert_eq!((steps.len(), steps[0].detail.as_str()), (STEPS_MAX, "order 99"));
+    }
+}

@@ -1,0 +1,112 @@
+//! The dashboard in a browser, as an operator uses it.
+
+use sealwax_testkit::{Line, LineSettings, PATIENCE};
+use serde_json::{Value, json};
+
+use crate::browser::Browser;
+use crate::plain::Plain;
+
+#[tokio::test]
+async fn a_failing_domain_is_found_explained_and_seen_to_recover_without_a_reload() {
+    let line = Line::start(LineSettings::default()).await.unwrap();
+    let admin = line.control_plane.admin();
+    let mut browser = Browser::start().await.unwrap();
+    browser.open(&format!("http://{}/", line.control_plane.admin_address())).await.unwrap();
+    browser.until_shown("Certificate authorities").await.unwrap();
+    browser.until("document.getElementById('live').textContent === 'live'").await.unwrap();
+
+    // What happens appears by itself.
+    for name in ["shop.example.com", "broken.example.com"] {
+        admin.register(name).await.unwrap();
+        browser.until_shown(name).await.unwrap();
+    }
+    line.visitor().unwrap().visit(line.https(), "shop.example.com").await.unwrap();
+    browser.until_shown("certificate.issued").await.unwrap();
+    line.pebble.dns().forget("broken.example.com").await.unwrap();
+    line.visitor().unwrap().handshake(line.https(), "broken.example.com").await;
+    let failed = |record: &Value| !record["failure"].is_null();
+    admin.show_until("broken.example.com", PATIENCE, failed).await.unwrap();
+    browser.until_shown("attempt.failed").await.unwrap();
+
+    // The edges.
+    browser.value("location.hash = '#/edges'").await.unwrap();
+    browser.until_shown("edge-1").await.unwrap();
+
+    // The list, filtered.
+    browser.value("location.hash = '#/domains?state=issued'").await.unwrap();
+    browser.until("document.querySelector('h1').innerText === 'Domains'").await.unwrap();
+    browser.until_shown("shop.example.com").await.unwrap();
+    let text = browser.value("document.getElementById('main').innerText").await.unwrap();
+    assert!(!text.as_str().unwrap().contains("broken.example.com"), "{text}");
+
+    // The search, by keyboard alone: the slash goes there.
+    browser.value("document.activeElement.blur()").await.unwrap();
+    browser.press("/", "/").await.unwrap();
+    browser.until("document.activeElement.id === 'name'").await.unwrap();
+    browser.write("broken.example.com").await.unwrap();
+    browser.press("Enter", "\r").await.unwrap();
+    browser.until_shown("Who must act").await.unwrap();
+    browser.until_shown("Repair the domain's DNS").await.unwrap();
+    browser.until_shown("dns_failed").await.unwrap();
+
+    // The customer repairs it; someone presses the button; the page tells the rest.
+    line.pebble.dns().remember("broken.example.com").await.unwrap();
+    browser.value("document.getElementById('renew').click()").await.unwrap();
+    browser.until("document.querySelector('h1').innerText.includes('issued')").await.unwrap();
+    assert_eq!(browser.complaints(), [""; 0], "the console is clean");
+}
+
+#[tokio::test]
+async fn the_token_is_asked_for_once_and_every_screen_can_be_read() {
+    let plain = Plain::start("token_file = \"token\"").await.unwrap();
+    let mut browser = Browser::start().await.unwrap();
+    browser.open(&format!("http://{}/", plain.address())).await.unwrap();
+    browser.until("document.getElementById('ask').open").await.unwrap();
+    browser.write("wrong").await.unwrap();
+    browser.press("Enter", "\r").await.unwrap();
+    browser.until_shown("That token was refused").await.unwrap();
+    browser.write("0123456789abcdef-write").await.unwrap();
+    browser.press("Enter", "\r").await.unwrap();
+    browser.until("document.getElementById('live').textContent === 'live'").await.unwrap();
+    browser.until_shown("issued").await.unwrap();
+    browser.value("window.before = true").await.unwrap();
+    browser.call("Page.reload", json!({})).await.unwrap();
+    let again = "!window.before && document.getElementById('live')?.textContent === 'live'";
+    browser.until(again).await.unwrap();
+    let asked = browser.value("document.getElementById('ask').open").await.unwrap();
+    assert_eq!(asked, false, "not a second time");
+    let address = browser.value("location.href + document.cookie").await.unwrap();
+    assert!(!address.as_str().unwrap().contains("0123456789abcdef"));
+
+    // A name that is nobody's, and one that would be markup, were it not text.
+    let admin = plain.admin().with_token("0123456789abcdef-write");
+    let body = r#"{"tenant":"<img src=x onerror=alert(1)>"}"#;
+    admin.send("PUT", "/v1/domains/a.example.com", body).await.unwrap();
+    browser.value("location.hash = '#/domain/nobody.example.com'").await.unwrap();
+    browser.until_shown("is not registered").await.unwrap();
+    browser.value("location.hash = '#/domains'").await.unwrap();
+    browser.until_shown("<img src=x onerror=alert(1)>").await.unwrap();
+
+    // Dark and light, wide and narrow.
+    let back = "getComputedStyle(document.body).backgroundColor";
+    let mut seen = Vec::new();
+    for scheme in ["light", "dark"] {
+        let feature = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+        browser.call("Emulation.setEmulatedMedia", feature).await.unwrap();
+        seen.push(browser.value(back).await.unwrap());
+    }
+    assert_ne!(seen[0], seen[1]);
+    let phone = json!({"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": true});
+    browser.call("Emulation.setDeviceMetricsOverride", phone).await.unwrap();
+    for (hash, shown) in [("#/", "Fleet"), ("#/domains", "a.example.com"), ("#/edges", "No Envoy")]
+    {
+        browser.value(&format!("location.hash = '{hash}'")).await.unwrap();
+        browser.until_shown(shown).await.unwrap();
+        let fits = "document.documentElement.scrollWidth <= window.innerWidth";
+        assert_eq!(browser.value(fits).await.unwrap(), true, "{hash} is wider than a phone");
+    }
+    // The browser itself notes each refused or unknown thing that was asked for.
+    let other = |said: &&String| !said.contains("401") && !said.contains("404");
+    let others: Vec<_> = browser.complaints().iter().filter(other).collect();
+    assert!(others.is_empty(), "{others:?}");
+}

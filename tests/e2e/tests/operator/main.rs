@@ -1,0 +1,16 @@
+//! The operator's side: dashboard, explanations, checks, documents.
+//!
+//! The dashboard is tested in a real browser, the documents by doing what they say.
+
+#[cfg(test)]
+mod browser;
+#[cfg(test)]
+mod checks;
+#[cfg(test)]
+mod dashboard;
+#[cfg(test)]
+mod documents;
+#[cfg(test)]
+mod plain;
+#[cfg(test)]
+mod schema;
