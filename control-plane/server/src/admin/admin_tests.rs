@@ -85,7 +85,9 @@ pub(crate) fn api(registry: Registry, feed: Feed) -> AdminApi {
         trail: Trail::default(),
         advice: Arc::default(),
         stop: CancellationToken::new(),
-        token: None,
+        tokens: None,
+        rate: 1_000,
+        access_log: Arc::default(),
     }
 }
 
@@ -307,7 +309,7 @@ async fn a_store_that_is_away_is_503_without_its_inner_words() {
 #[tokio::test]
 async fn with_a_token_everything_but_liveness_wants_it() {
     let mut world = world();
-    world.api.token = Some(Arc::new(Token::new("0123456789abcdef").unwrap()));
+    world.api.tokens = Some(Arc::new(Tokens::one(Token::new("0123456789abcdef").unwrap())));
     let get = async |path: &str, shown: &str| {
         let headers = [("host", "control.example"), ("authorization", shown)];
         world.request(Method::GET, path, &headers, "").await
@@ -454,7 +456,7 @@ async fn fleet_and_edges_are_shown() {
 #[tokio::test]
 async fn the_dashboard_is_served_under_a_strict_policy_and_without_a_token() {
     let mut world = world();
-    world.api.token = Some(Arc::new(Token::new("0123456789abcdef").unwrap()));
+    world.api.tokens = Some(Arc::new(Tokens::one(Token::new("0123456789abcdef").unwrap())));
     for path in ["/", "/dashboard/app.js", "/dashboard/style.css", "/dashboard/icon.svg"] {
         let response = world.send(Method::GET, path, "").await;
         assert_eq!(response.status(), 200, "{path}");
@@ -463,4 +465,66 @@ async fn the_dashboard_is_served_under_a_strict_policy_and_without_a_token() {
         assert_eq!(response.headers()["x-content-type-options"], "nosniff");
     }
     assert_eq!(world.send(Method::GET, "/v1/fleet", "").await.status(), 401);
+}
+
+#[tokio::test]
+async fn each_scope_opens_its_own_doors() {
+    let mut world = world();
+    let token = |text: &str| Token::new(text).unwrap();
+    let tokens = Tokens::one(token("0123456789abcdef-keys"))
+        .and(Scope::Read, token("0123456789abcdef-read"))
+        .and(Scope::Write, token("0123456789abcdef-write"));
+    world.api.tokens = Some(Arc::new(tokens));
+    let ask = async |method: Method, path: &str, who: &str| {
+        let shown = format!("Bearer 0123456789abcdef-{who}");
+        let headers = [("host", "control.example"), ("authorization", shown.as_str())];
+        world.request(method, path, &headers, "").await.status().as_u16()
+    };
+    let domain = "/v1/domains/a.example.com";
+    assert_eq!(ask(Method::PUT, domain, "read").await, 403);
+    assert_eq!(ask(Method::PUT, domain, "write").await, 201);
+    assert_eq!(ask(Method::GET, domain, "read").await, 200);
+    assert_eq!(ask(Method::DELETE, domain, "read").await, 403);
+    assert_eq!(ask(Method::DELETE, domain, "keys").await, 204);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_too_often_is_told_when_to_come_back() {
+    let mut world = world();
+    world.api.tokens = Some(Arc::new(Tokens::one(Token::new("0123456789abcdef").unwrap())));
+    world.api.rate = 5;
+    let router = world.api.clone().router();
+    let ask = async |shown: &str| {
+        let request = Request::get("/v1/domains").header("authorization", shown);
+        router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+    };
+    for _ in 0..10 {
+        assert_eq!(ask("Bearer guess").await.status(), 401);
+    }
+    let refused = ask("Bearer guess").await;
+    assert_eq!(
+        (refused.status().as_u16(), refused.headers()["retry-after"].as_bytes()),
+        (429, &b"1"[..])
+    );
+    assert_eq!(refused.headers()["content-type"], "application/problem+json");
+    assert_eq!(ask("Bearer 0123456789abcdef").await.status(), 200, "guessing hurts nobody else");
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(ask("Bearer guess").await.status(), 401);
+}
+
+#[tokio::test]
+async fn every_answer_names_its_request() {
+    let world = world();
+    let made = world.send(Method::GET, "/healthz", "").await;
+    assert_eq!(made.headers()["x-request-id"].len(), 16);
+    let headers = [("host", "127.0.0.1:18002"), ("x-request-id", "from-the-proxy-7")];
+    let kept = world.request(Method::GET, "/nowhere", &headers, "").await;
+    assert_eq!(
+        (kept.status().as_u16(), kept.headers()["x-request-id"].as_bytes()),
+        (404, &b"from-the-proxy-7"[..])
+    );
+    let long = "x".repeat(65);
+    let headers = [("host", "127.0.0.1:18002"), ("x-request-id", long.as_str())];
+    let replaced = world.request(Method::GET, "/healthz", &headers, "").await;
+    assert_eq!(replaced.headers()["x-request-id"].len(), 16);
 }

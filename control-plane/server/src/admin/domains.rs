@@ -82,7 +82,7 @@ pub(super) fn malformed_body(said: impl Into<String>) -> Problem {
 
 /// Registers a domain, or replaces what is said about it. Idempotent.
 #[utoipa::path(put, path = "/v1/domains/{domain}", tag = "domains",
-    params(("domain", description = "The domain; Unicode is converted to A-labels")),
+    params(("domain" = String, Path, description = "The domain; Unicode is converted to A-labels")),
     request_body(content = Option<RegistrationBody>, content_type = "application/json"),
     responses(
         (status = 200, description = "It was registered before", body = DomainView),

@@ -1,5 +1,6 @@
 //! The admin API: registering domains and looking at them.
 
+mod access;
 mod advice;
 mod batch;
 mod dashboard;
@@ -8,9 +9,11 @@ mod explain;
 mod fleet;
 mod gate;
 mod health;
+mod limit;
 mod name;
 mod openapi;
 mod problems;
+mod scope;
 mod stream;
 mod token;
 mod view;
@@ -24,6 +27,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post, put};
 use tokio_util::sync::CancellationToken;
 
+use crate::config::AccessField;
 use crate::feed::Feed;
 use crate::registry::Registry;
 use crate::trail::Trail;
@@ -38,6 +42,7 @@ pub use fleet::{EdgeView, EdgesView, Fleet, FleetView, LaneView, NackView};
 pub use health::{Health, Troubles};
 pub use name::{NameError, parse_name};
 pub use openapi::openapi;
+pub use scope::{Scope, Tokens};
 pub use stream::HappeningView;
 pub use token::{Token, TokenError, read_token_file};
 pub use view::{CertificateView, DomainView, EventView, EventsView, FailureView, PageView};
@@ -64,12 +69,18 @@ pub struct AdminApi {
     /// Ends the streams when the process stops.
     pub stop: CancellationToken,
     /// What callers must show; `None`: the listener is loopback and nothing is asked for.
-    pub token: Option<Arc<Token>>,
+    pub tokens: Option<Arc<Tokens>>,
+    /// Requests a second of each kind of caller.
+    pub rate: u32,
+    /// What the access log tells of a request; empty: there is none.
+    pub access_log: Arc<[AccessField]>,
 }
 
 impl AdminApi {
     /// The API as a router, within [`BOUNDS`].
     pub fn router(self) -> Router {
+        let gate = gate::Gate::new(self.tokens.clone(), self.rate);
+        let access_log = Arc::clone(&self.access_log);
         let guarded = Router::new()
             .route(
                 "/v1/domains/{domain}",
@@ -84,7 +95,7 @@ impl AdminApi {
             .route("/v1/fleet", get(fleet::glance))
             .route("/v1/edges", get(fleet::edges))
             .route("/metrics", get(health::metrics))
-            .layer(from_fn_with_state(self.token.clone(), gate::check));
+            .layer(from_fn_with_state(gate, gate::check));
         let open = Router::new()
             .route("/healthz", get(health::alive))
             .route("/readyz", get(health::ready))
@@ -101,7 +112,7 @@ impl AdminApi {
                 Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", said)
             })
             .with_state(self);
-        bound(routes, BOUNDS)
+        bound(routes, BOUNDS).layer(from_fn_with_state(access_log, access::log))
     }
 }
 

@@ -13,7 +13,7 @@ use super::error::AppError;
 use super::glance::ProcessFleet;
 use super::health::ProcessHealth;
 use super::parts::App;
-use crate::admin::{AdminApi, Advice, Token, caa_of};
+use crate::admin::{AdminApi, Advice, Scope, Tokens, caa_of};
 use crate::config::Config;
 use crate::edge::{EdgeApi, Readiness, Usage};
 use crate::registry::{Announcer, Registry, Rules};
@@ -57,7 +57,9 @@ impl Listeners {
             trail: app.watch.trail.clone(),
             advice: Arc::new(advice(config)),
             stop: stop.clone(),
-            token: token(config)?,
+            tokens: tokens(config)?,
+            rate: config.admin.rate,
+            access_log: config.telemetry.access_log.clone().into(),
         };
         tracing::info!(xds = %config.xds.listen, edge = %config.edge.listen,
             admin = %config.admin.listen, "serving");
@@ -98,10 +100,15 @@ fn registry(app: &App, config: &Config) -> Registry {
     Registry::new(Arc::clone(&app.store), Arc::clone(&app.clock), announcer, rules)
 }
 
-fn token(config: &Config) -> Result<Option<Arc<Token>>, AppError> {
-    let read = |path: &std::path::PathBuf| Token::read(path).map(Arc::new);
-    let token = config.admin.token_file.as_ref().map(read).transpose();
-    token.map_err(|error| AppError::Token(error.to_string()))
+fn tokens(config: &Config) -> Result<Option<Arc<Tokens>>, AppError> {
+    let admin = &config.admin;
+    let files = [
+        (Scope::Read, admin.read_token_file.as_deref()),
+        (Scope::Write, admin.write_token_file.as_deref()),
+        (Scope::Keys, admin.token_file.as_deref()),
+    ];
+    let tokens = Tokens::read(files).map_err(|error| AppError::Token(error.to_string()))?;
+    Ok(tokens.map(Arc::new))
 }
 
 async fn listen(section: &'static str, address: SocketAddr) -> Result<TcpListener, AppError> {

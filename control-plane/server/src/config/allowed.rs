@@ -9,7 +9,7 @@ use sealwax_core::record::KeyType;
 use sealwax_protocol::DomainName;
 use url::Url;
 
-use super::{Kek, LogFormat, StoreKind, Target, Targets};
+use super::{AccessField, AccessLog, Kek, LogFormat, StoreKind, Target, Targets};
 
 /// Longest value accepted, in bytes; nothing sensible comes near it.
 pub(super) const VALUE_BYTES_MAX: usize = 4096;
@@ -30,6 +30,7 @@ pub(super) enum Allowed {
     Name,
     Mails,
     Targets,
+    Fields,
     Kek,
 }
 
@@ -52,7 +53,7 @@ impl Allowed {
         match self {
             Self::Flag => Shape::Flag,
             Self::Integer { .. } => Shape::Integer,
-            Self::Mails | Self::Targets => Shape::TextOrList,
+            Self::Mails | Self::Targets | Self::Fields => Shape::TextOrList,
             Self::Address
             | Self::Path
             | Self::Url
@@ -93,6 +94,10 @@ impl fmt::Display for Allowed {
             Self::Name => f.write_str("1 to 64 characters of a-z, 0-9 and '-'"),
             Self::Mails => f.write_str("a mail address or a list of them"),
             Self::Targets => f.write_str("an IP address or host name, or a list of them"),
+            Self::Fields => {
+                let words = AccessField::ALL.map(AccessField::as_str);
+                write!(f, "a list of {}", words.join(", "))
+            }
             Self::Kek => f.write_str("\"file:PATH\" or \"env:VARIABLE\""),
         }
     }
@@ -186,6 +191,7 @@ impl Read for String {
             | Allowed::Text
             | Allowed::Mails
             | Allowed::Targets
+            | Allowed::Fields
             | Allowed::Kek => !text.chars().any(char::is_control),
         };
         (good && !text.is_empty()).then(|| text.to_owned())
@@ -196,6 +202,14 @@ impl Read for String {
 impl Read for Vec<String> {
     fn read(text: &str, _: Allowed) -> Option<Self> {
         text.split(',').map(|mail| mail_address(mail.trim())).collect()
+    }
+}
+
+impl Read for AccessLog {
+    fn read(text: &str, _: Allowed) -> Option<Self> {
+        let field =
+            |word: &str| AccessField::ALL.into_iter().find(|field| field.as_str() == word.trim());
+        text.split(',').map(field).collect::<Option<_>>().map(Self)
     }
 }
 

@@ -10,7 +10,7 @@ use sealwax_core::record::KeyType;
 use url::Url;
 
 use super::allowed::Allowed;
-use super::{Kek, LogFormat, StoreKind, Targets};
+use super::{AccessLog, Kek, LogFormat, StoreKind, Targets};
 
 /// A key whose value becomes a `T`.
 pub(super) struct Key<T> {
@@ -100,7 +100,13 @@ keys! {
     ADMIN_LISTEN: SocketAddr = admin.listen, Allowed::Address, Value("127.0.0.1:18002"),
         "Address of the admin API. Needs `token_file` unless it is loopback.";
     ADMIN_TOKEN_FILE: PathBuf = admin.token_file, Allowed::Path, Unset("no token is asked for"),
-        "File that holds the bearer token of the admin API: one line of at least 16 characters.";
+        "File that holds the bearer token of the admin API: one line of at least 16 characters. It may do everything, taking private keys out included.";
+    ADMIN_WRITE_TOKEN_FILE: PathBuf = admin.write_token_file, Allowed::Path, Unset("there is no such token"),
+        "File with a second token, which may do everything but take private keys out.";
+    ADMIN_READ_TOKEN_FILE: PathBuf = admin.read_token_file, Allowed::Path, Unset("there is no such token"),
+        "File with a third token, which may only look: for dashboards and Prometheus.";
+    ADMIN_RATE: u64 = admin.rate, Allowed::Integer { min: 1, max: 100_000 }, Value("500"),
+        "Requests a second that are taken from callers that look, from those that change something, and from those without a good token, each; twice as many at once. Others are answered 429.";
     STORE_KIND: StoreKind = store.kind, Allowed::Choice(&["embedded", "dynamodb"]), Value("embedded"),
         "`embedded` keeps everything in one folder and serves one control plane; `dynamodb` is shared by several.";
     STORE_PATH: PathBuf = store.path, Allowed::Path, Value("./sealwax-data"),
@@ -152,6 +158,8 @@ keys! {
         "How often the schedule is looked at for renewals and retries that are due.";
     TELEMETRY_LOG: LogFormat = telemetry.log, Allowed::Choice(&["text", "json"]), Value("text"),
         "Format of the log on standard error.";
+    TELEMETRY_ACCESS_LOG: AccessLog = telemetry.access_log, Allowed::Fields, Unset("no access log"),
+        "What is logged of each request to the admin API; with `log = \"json\"` as fields of an object.";
     TELEMETRY_CENSUS_RATE: u64 = telemetry.census_rate, Allowed::Integer { min: 0, max: 100_000 }, Value("200"),
         "Records read a second, on average, to count the fleet for metrics and dashboard; 0 counts nothing. At 200 a million domains take 83 minutes and, on DynamoDB, about 150 read units a second.";
 }

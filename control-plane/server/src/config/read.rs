@@ -1,6 +1,7 @@
 //! From values to [`Config`], section by section, with the contradictions between them.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use sealwax_core::record::KeyType;
 use url::Url;
@@ -24,6 +25,7 @@ pub(super) fn read(reader: &mut Reader) -> Option<Config> {
     let issuance = read_issuance(reader);
     let sweep_interval = reader.get(&keys::RENEWAL_SWEEP_INTERVAL, None);
     let log = reader.get(&keys::TELEMETRY_LOG, None);
+    let access_log = reader.optional(&keys::TELEMETRY_ACCESS_LOG, None);
     let census_rate = reader.get(&keys::TELEMETRY_CENSUS_RATE, None);
     let (xds, edge, admin) = (xds?, edge?, admin?);
     refuse_shared_addresses(reader, &xds, &edge, &admin);
@@ -37,7 +39,11 @@ pub(super) fn read(reader: &mut Reader) -> Option<Config> {
         permission: permission?,
         issuance: issuance?,
         renewal: Renewal { sweep_interval: sweep_interval? },
-        telemetry: Telemetry { log: log?, census_rate: census_rate? },
+        telemetry: Telemetry {
+            log: log?,
+            access_log: access_log?.unwrap_or_default().0,
+            census_rate: census_rate?,
+        },
     })
 }
 
@@ -67,13 +73,38 @@ fn refuse_exposed(reader: &mut Reader, entry: &Entry, listen: Option<SocketAddr>
 fn read_admin(reader: &mut Reader) -> Option<Admin> {
     let listen = reader.get(&keys::ADMIN_LISTEN, None);
     let token_file = reader.optional(&keys::ADMIN_TOKEN_FILE, None);
+    let write_token_file = reader.optional(&keys::ADMIN_WRITE_TOKEN_FILE, None);
+    let read_token_file = reader.optional(&keys::ADMIN_READ_TOKEN_FILE, None);
+    let rate = reader.get(&keys::ADMIN_RATE, None);
+    refuse_partial_tokens(reader, &token_file, [&write_token_file, &read_token_file]);
     let exposed = listen.is_some_and(|listen| !listen.ip().is_loopback());
     if exposed && matches!(token_file, Some(None)) {
         let said = "is not a loopback address; allowed: any address together with \
                     admin.token_file, or 127.0.0.1 or [::1] without";
         reader.refuse(&keys::ADMIN_LISTEN.entry, None, said);
     }
-    Some(Admin { listen: listen?, token_file: token_file? })
+    Some(Admin {
+        listen: listen?,
+        token_file: token_file?,
+        write_token_file: write_token_file?,
+        read_token_file: read_token_file?,
+        rate: u32::try_from(rate?).unwrap_or(u32::MAX),
+    })
+}
+
+/// With a token for some and none for all, whoever has no token could do nothing, and nobody
+/// could take a key out: rather say so.
+fn refuse_partial_tokens(
+    reader: &mut Reader,
+    token_file: &Option<Option<PathBuf>>,
+    others: [&Option<Option<PathBuf>>; 2],
+) {
+    if matches!(token_file, Some(None)) && others.iter().any(|other| matches!(other, Some(Some(_))))
+    {
+        let said = "is missing; required together with admin.write_token_file and \
+                    admin.read_token_file";
+        reader.refuse(&keys::ADMIN_TOKEN_FILE.entry, None, said);
+    }
 }
 
 fn refuse_shared_addresses(reader: &mut Reader, xds: &Xds, edge: &Edge, admin: &Admin) {

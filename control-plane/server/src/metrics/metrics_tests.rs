@@ -113,12 +113,13 @@ fn bare(word: &str) -> &str {
 fn matched(text: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for (at, _) in text.match_indices('{') {
-        let before = text[..at].rsplit(|one: char| !one.is_ascii_alphanumeric() && one != '_');
+        let (before, after) = text.split_at(at);
+        let before = before.rsplit(|one: char| !one.is_ascii_alphanumeric() && one != '_');
         let metric = before.into_iter().next().unwrap_or_default();
         if !metric.starts_with("sealwax_") {
             continue;
         }
-        let inside = text[at + 1..].split('}').next().unwrap_or_default();
+        let inside = after.trim_start_matches('{').split('}').next().unwrap_or_default();
         for label in inside.split("\",").filter_map(|part| part.split(['=', '!']).next()) {
             found.push((bare(metric).to_owned(), label.trim().trim_start_matches(',').to_owned()));
         }

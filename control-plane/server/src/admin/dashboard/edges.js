@@ -7,7 +7,7 @@ export async function edges() {
   const { edges: all } = await ask("/v1/edges");
   return [
     el("h1", {}, "Edges"),
-    all.length === 0 ? el("p", { class: "soft" }, "No Envoy is connected to this control plane.")
+    all.length === 0 ? el("p", { class: "soft" }, "No Envoy has asked this control plane for a certificate; one is seen from its first handshake on.")
       : table("Connected edges",
         ["Edge", "Connected", "Certificates held", "Sent", "Removed", "Evicted", "Timed out", "Refused", "Last refusal"],
         all.map((edge) => [
