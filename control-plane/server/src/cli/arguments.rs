@@ -70,6 +70,11 @@ pub(super) enum Command {
     Doctor(Doctor),
     /// Run the scheduler over a fleet on virtual time; talks to nobody.
     Simulate(Box<Simulate>),
+    /// Print the completions of a shell: bash, elvish, fish, powershell or zsh.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
     /// Print documents made from the program.
     #[command(hide = true)]
     Docs {
@@ -233,6 +238,10 @@ pub(super) struct Doctor {
     /// The control plane's configuration: says where its listeners are.
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
+    /// An edge's plain HTTP listener, such as http://192.0.2.7:80: checks the way of challenges
+    /// through it. May be given several times.
+    #[arg(long, value_name = "URL")]
+    pub(super) edge_http: Vec<Url>,
 }
 
 /// A fleet, and what happens to it. Moments are days (`30d`) or hours (`720h`) from the start.
@@ -279,6 +288,12 @@ pub(super) enum DocsCommand {
     Configuration,
     /// docs/metrics.md
     Metrics,
+    /// Manual pages, one file for each command.
+    Man {
+        /// The folder they are written to.
+        #[arg(value_name = "DIR")]
+        to: PathBuf,
+    },
 }
 
 fn state(text: &str) -> Result<DomainState, String> {

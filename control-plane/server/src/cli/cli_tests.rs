@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::exit::{DONE, FAILED, NOT_FOUND, USAGE};
 use super::*;
-use crate::admin::{AdminApi, Token};
+use crate::admin::{AdminApi, Token, Tokens};
 use crate::feed::Feed;
 use crate::registry::tests::{Hand, Heard};
 use crate::registry::{Announcer, Registry, Rules};
@@ -47,9 +47,9 @@ async fn world(token: Option<&str>) -> World {
     let store = Arc::new(MemoryStore::new(Arc::clone(&clock))) as Arc<dyn Store>;
     let heard = Arc::new(Heard::default()) as Arc<dyn Announcer>;
     let registry = Registry::new(store, clock, heard, Rules::default());
-    let token = token.map(|token| Arc::new(Token::new(token).unwrap()));
+    let tokens = token.map(|token| Arc::new(Tokens::one(Token::new(token).unwrap())));
     let feed = Feed::new(sealwax_core::Timestamp::from_secs(0));
-    let api = AdminApi { token, ..crate::admin::tests::api(registry, feed) };
+    let api = AdminApi { tokens, ..crate::admin::tests::api(registry, feed) };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = format!("http://{}", listener.local_addr().unwrap());
     let stop = CancellationToken::new();
@@ -218,4 +218,25 @@ async fn a_wrong_configuration_is_a_usage_error_with_all_of_it() {
     assert_eq!((failed.code, failed.message.lines().count()), (USAGE, 2));
     std::fs::remove_file(path).unwrap();
     drop(world);
+}
+
+#[tokio::test]
+async fn completions_and_manual_pages_know_every_command() {
+    let world = world(None).await;
+    for shell in ["bash", "zsh", "fish"] {
+        let (code, text) = world.run(&format!("completions {shell}")).await;
+        assert_eq!(code, DONE);
+        for command in ["explain", "doctor", "import"] {
+            assert!(text.contains(command), "{shell}: {command}");
+        }
+    }
+    let folder = std::env::temp_dir().join(format!("sealwax-{}-man", std::process::id()));
+    let to = folder.to_str().unwrap();
+    let (code, _) = world.run_with(&["docs", "man", to]).await;
+    assert_eq!(code, DONE);
+    for page in ["sealwax.1", "sealwax-domain-import.1", "sealwax-doctor.1"] {
+        let text = std::fs::read_to_string(folder.join(page)).unwrap();
+        assert!(text.contains(".TH"), "{page}");
+    }
+    std::fs::remove_dir_all(folder).unwrap();
 }

@@ -69,6 +69,13 @@ impl AdminClient {
         })
     }
 
+    /// Asks for a text.
+    pub(super) async fn text(&self, method: Method, path: &[&str]) -> Result<String, Failed> {
+        let request = self.request(method, path)?.timeout(ANSWER_WITHIN);
+        let body = bounded(self.send(request).await?).await?;
+        Ok(String::from_utf8_lossy(&body).into_owned())
+    }
+
     /// Asks for something that has no answer but success.
     pub(super) async fn tell(&self, method: Method, path: &[&str]) -> Result<(), Failed> {
         let request = self.request(method, path)?.timeout(ANSWER_WITHIN);
@@ -127,7 +134,7 @@ impl AdminClient {
 }
 
 /// The cause that says most: the last one.
-fn innermost(error: &dyn std::error::Error) -> String {
+pub(super) fn innermost(error: &dyn std::error::Error) -> String {
     let mut last = error;
     while let Some(source) = last.source() {
         last = source;

@@ -143,7 +143,7 @@ fn about(domain: &str, failed: &Failed) -> String {
 
 fn print(output: &mut Output, views: &[DomainView]) -> Outcome {
     let rows: Vec<_> = views.iter().map(row).collect();
-    output.text(&table(HEADING, &rows))
+    output.people(&table(HEADING, &rows))
 }
 
 fn row(view: &DomainView) -> [String; 6] {

@@ -3,6 +3,8 @@
 mod arguments;
 mod bootstrap;
 mod client;
+mod colour;
+mod completions;
 mod doctor;
 mod domains;
 mod exit;
@@ -43,6 +45,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         }
     };
     let mut output = Output::new(arguments.json, std::io::stdout());
+    output.colour = !arguments.json && output::wants_colour();
     let ended = runtime.block_on(run(arguments, &mut output));
     // A command's reader of standard input may still be waiting for a key.
     runtime.shutdown_background();
@@ -68,9 +71,11 @@ async fn run(arguments: Arguments, output: &mut Output) -> Outcome {
         Command::Store { command } => store::run(output, &command).await,
         Command::Doctor(doctor) => doctor::run(&client()?, output, &doctor).await,
         Command::Simulate(asked) => simulate::run(output, &asked),
+        Command::Completions { shell } => completions::print(output, shell),
         Command::Docs { command } => match command {
             DocsCommand::Configuration => output.text(&crate::config::reference()),
             DocsCommand::Metrics => output.text(&crate::metrics::manual()),
+            DocsCommand::Man { to } => completions::manual_pages(&to),
         },
     }
 }

@@ -5,17 +5,25 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
+use super::colour::painted;
 use super::exit::{DONE, Failed, Outcome};
 
 /// The results of a command.
 pub(super) struct Output {
     pub(super) json: bool,
+    /// Standard output is a terminal, and its owner wants colours.
+    pub(super) colour: bool,
     to: Box<dyn Write + Send>,
 }
 
 impl Output {
     pub(super) fn new(json: bool, to: impl Write + Send + 'static) -> Self {
-        Self { json, to: Box::new(to) }
+        Self { json, colour: false, to: Box::new(to) }
+    }
+
+    /// A table, or another text for people.
+    pub(super) fn people(&mut self, text: &str) -> Outcome {
+        if self.colour { self.text(&painted(text)) } else { self.text(text) }
     }
 
     /// Text as it is.
@@ -43,6 +51,11 @@ pub(super) fn say(text: &str) {
     if to.write_all(text.as_bytes()).and_then(|()| to.flush()).is_err() {
         tracing::debug!("standard error is closed");
     }
+}
+
+/// Colours are for terminals, and not for people who said so (<https://no-color.org>).
+pub(super) fn wants_colour() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty())
 }
 
 pub(super) fn stderr_is_terminal() -> bool {

@@ -19,6 +19,7 @@ async fn the_api_answers_everything_as_its_openapi_document_says() {
         .args(["--exclude-path", "/v1/events", "--exclude-path", "/v1/domains:batch"])
         // What a domain or a cursor is, no schema can say.
         .args(["--exclude-checks", "positive_data_acceptance"])
+        .args(["--phases", "coverage,fuzzing"])
         .args(["--max-examples", EXAMPLES, "--seed", "1", "--request-timeout", "10", "--no-color"])
         .current_dir(plain.folder.path())
         .kill_on_drop(true);
