@@ -34,11 +34,13 @@ fn world() -> World {
     let store = Arc::new(MemoryStore::new(Arc::clone(&clock)));
     let registry = Registry::new(
         Arc::clone(&store) as Arc<dyn Store>,
-        clock,
+        Arc::clone(&clock),
         Arc::new(Heard::default()) as Arc<dyn Announcer>,
         Rules { issuers: vec!["main".to_owned()], on_register: false },
     );
-    World { api: AdminApi { registry, health: Arc::new(Well(Ok(()))), token: None }, store }
+    let certificates = crate::certificates::tests::over(&store, &clock);
+    let health = Arc::new(Well(Ok(())));
+    World { api: AdminApi { registry, certificates, health, token: None }, store }
 }
 
 impl World {
@@ -314,7 +316,7 @@ async fn the_openapi_document_names_every_path_and_no_other() {
         .split(['"', '\n'])
         .filter(|part| part.starts_with('/') && !part.starts_with("//"))
         .collect();
-    assert_eq!(routes.len(), 10, "{routes:?}");
+    assert_eq!(routes.len(), 12, "{routes:?}");
     let paths = document["paths"].as_object().unwrap();
     for path in &routes {
         assert!(paths.contains_key(*path), "{path}");
@@ -342,4 +344,25 @@ async fn the_openapi_documents_references_all_lead_somewhere() {
         references += 1;
     }
     assert!(references > 10);
+}
+
+#[tokio::test]
+async fn a_certificate_brought_along_must_fit_and_is_not_repeated_when_it_does_not() {
+    let world = world();
+    let (chain, key) = crate::certificates::tests::made("a.example.com");
+    let body = serde_json::json!({"chain_pem": chain, "key_pem": key}).to_string();
+    let path = "/v1/domains/a.example.com/certificate";
+    let (status, told) = world.json(Method::PUT, path, body.clone()).await;
+    assert_eq!((status, &told["state"]), (200, &Value::from("issued")), "{told}");
+    assert_eq!(told["certificate"]["source"], "imported");
+    let wrong = "/v1/domains/b.example.com/certificate";
+    let (status, told) = world.json(Method::PUT, wrong, body.clone()).await;
+    assert_eq!(status, 422);
+    assert!(!told.to_string().contains("PRIVATE"), "{told}");
+    let cut = body.get(..body.len() - 3).unwrap().to_owned();
+    let (status, told) = world.json(Method::PUT, path, cut).await;
+    assert_eq!(status, 400);
+    assert!(!told.to_string().contains("PRIVATE"), "{told}");
+    let (status, _) = world.json(Method::POST, &format!("{path}/revoke"), "").await;
+    assert_eq!(status, 409);
 }

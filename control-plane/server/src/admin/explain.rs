@@ -98,12 +98,19 @@ fn act(failure: &Failure) -> String {
 fn next(record: &DomainRecord, now: Timestamp) -> String {
     let state = record.state();
     if state == DomainState::Parked {
-        return "Nothing, until it is registered again.".to_owned();
+        return record.erase_at.map_or_else(
+            || "Nothing, until it is registered again.".to_owned(),
+            |at| {
+                format!(
+                    "Its certificate and key are deleted at {at}, unless it is registered again."
+                )
+            },
+        );
     }
     if record.work.in_flight() {
         return "The order is being worked on.".to_owned();
     }
-    match record.wake_at() {
+    match record.scheduled_at() {
         Some(at) if at <= now => "It is due and tried within seconds.".to_owned(),
         Some(at) if record.failure.is_some() => format!("It is tried again at {at}."),
         Some(at) => format!("It is renewed at {at}."),
@@ -129,6 +136,14 @@ fn in_words(kind: &str) -> &str {
         "certificate.issued" => "the first certificate was issued",
         "certificate.renewed" => "the certificate was renewed",
         "attempt.failed" => "an attempt failed",
+        "order.postponed" => "no room in the CA's limits: it waits for its turn",
+        "renewal.planned" => "the CA suggested when to renew",
+        "certificate.expiring" => "the imported certificate comes to its end",
+        "certificate.imported" => "a certificate was brought along",
+        "certificate.revoked" => "the certificate was revoked",
+        "certificate.erased" => "the certificate and its key were deleted",
+        "certificate.failed" | "domain.refused" | "domain.parked" => "the platform is told",
+        "notification.dropped" => "the platform could not be told and is not any more",
         other => other,
     }
 }

@@ -1,6 +1,7 @@
 //! The admin API: registering domains and looking at them.
 
 mod batch;
+mod certificate;
 mod domains;
 mod explain;
 mod gate;
@@ -19,6 +20,7 @@ use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post, put};
 
+use crate::certificates::Certificates;
 use crate::registry::Registry;
 use crate::web::{Bounds, Problem, bound};
 
@@ -41,6 +43,8 @@ pub const BOUNDS: Bounds =
 pub struct AdminApi {
     /// The domains.
     pub registry: Registry,
+    /// Certificates brought along and taken back.
+    pub certificates: Certificates,
     /// Whether the process can do its work.
     pub health: Arc<dyn Health>,
     /// What callers must show; `None`: the listener is loopback and nothing is asked for.
@@ -58,6 +62,8 @@ impl AdminApi {
             .route("/v1/domains", get(domains::list))
             .route("/v1/domains:batch", post(batch::register))
             .route("/v1/domains/{domain}/renew", post(domains::renew))
+            .route("/v1/domains/{domain}/certificate", put(certificate::import))
+            .route("/v1/domains/{domain}/certificate/revoke", post(certificate::revoke))
             .route("/v1/domains/{domain}/events", get(domains::events))
             .route("/v1/domains/{domain}/explain", get(domains::explain))
             .route("/metrics", get(health::metrics))

@@ -5,7 +5,7 @@ use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{batch, domains, health};
+use super::{batch, certificate, domains, health};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -19,6 +19,8 @@ use super::{batch, domains, health};
         domains::events,
         domains::explain,
         batch::register,
+        certificate::import,
+        certificate::revoke,
         health::alive,
         health::ready,
         health::metrics,

@@ -50,6 +50,7 @@ impl Listeners {
         };
         let admin = AdminApi {
             registry: registry(app, config),
+            certificates: app.certificates.clone(),
             health: Arc::new(ProcessHealth::new(app)),
             token: token(config)?,
         };

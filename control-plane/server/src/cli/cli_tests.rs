@@ -56,11 +56,13 @@ impl Drop for World {
 
 async fn world(token: Option<&str>) -> World {
     let clock = Hand::at(1_767_225_600) as Arc<dyn Clock>;
-    let store = Arc::new(MemoryStore::new(Arc::clone(&clock))) as Arc<dyn Store>;
+    let store = Arc::new(MemoryStore::new(Arc::clone(&clock)));
+    let certificates = crate::certificates::tests::over(&store, &clock);
+    let store = store as Arc<dyn Store>;
     let heard = Arc::new(Heard::default()) as Arc<dyn Announcer>;
     let registry = Registry::new(store, clock, heard, Rules::default());
     let token = token.map(|token| Arc::new(Token::new(token).unwrap()));
-    let api = AdminApi { registry, health: Arc::new(Well), token };
+    let api = AdminApi { registry, certificates, health: Arc::new(Well), token };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = format!("http://{}", listener.local_addr().unwrap());
     let stop = CancellationToken::new();

@@ -8,7 +8,7 @@ use sealwax_core::Span;
 use sealwax_core::record::KeyType;
 use url::Url;
 
-use super::{Kek, LogFormat, StoreKind};
+use super::{Kek, LimitsPreset, LogFormat, StoreKind};
 
 /// Longest value accepted, in bytes; nothing sensible comes near it.
 pub(super) const VALUE_BYTES_MAX: usize = 4096;
@@ -28,6 +28,7 @@ pub(super) enum Allowed {
     Text,
     Name,
     Mails,
+    Words(&'static [&'static str]),
     Kek,
 }
 
@@ -50,7 +51,7 @@ impl Allowed {
         match self {
             Self::Flag => Shape::Flag,
             Self::Integer { .. } => Shape::Integer,
-            Self::Mails => Shape::TextOrList,
+            Self::Mails | Self::Words(_) => Shape::TextOrList,
             Self::Address
             | Self::Path
             | Self::Url
@@ -90,6 +91,7 @@ impl fmt::Display for Allowed {
             Self::Text => f.write_str("a text that is not empty"),
             Self::Name => f.write_str("1 to 64 characters of a-z, 0-9 and '-'"),
             Self::Mails => f.write_str("a mail address or a list of them"),
+            Self::Words(words) => write!(f, "a list of {}", words.join(", ")),
             Self::Kek => f.write_str("\"file:PATH\" or \"env:VARIABLE\""),
         }
     }
@@ -182,16 +184,21 @@ impl Read for String {
             | Allowed::Choice(_)
             | Allowed::Text
             | Allowed::Mails
+            | Allowed::Words(_)
             | Allowed::Kek => !text.chars().any(char::is_control),
         };
         (good && !text.is_empty()).then(|| text.to_owned())
     }
 }
 
-/// Mail addresses, without `mailto:`.
+/// Mail addresses, without `mailto:`, or words of a list.
 impl Read for Vec<String> {
-    fn read(text: &str, _: Allowed) -> Option<Self> {
-        text.split(',').map(|mail| mail_address(mail.trim())).collect()
+    fn read(text: &str, allowed: Allowed) -> Option<Self> {
+        let parts = text.split(',').map(str::trim);
+        if let Allowed::Words(words) = allowed {
+            return parts.map(|part| words.contains(&part).then(|| part.to_owned())).collect();
+        }
+        parts.map(mail_address).collect()
     }
 }
 
@@ -208,6 +215,17 @@ impl Read for StoreKind {
         match text {
             "embedded" => Some(Self::Embedded),
             "dynamodb" => Some(Self::Dynamodb),
+            _ => None,
+        }
+    }
+}
+
+impl Read for LimitsPreset {
+    fn read(text: &str, _: Allowed) -> Option<Self> {
+        match text {
+            "letsencrypt" => Some(Self::LetsEncrypt),
+            "letsencrypt-staging" => Some(Self::LetsEncryptStaging),
+            "none" => Some(Self::None),
             _ => None,
         }
     }
