@@ -13,7 +13,6 @@
 
 mod account;
 mod ask;
-pub mod budget;
 mod classify;
 mod directory;
 mod exchange;
@@ -29,4 +28,5 @@ mod shelf;
 mod transport;
 
 pub use issuer::AcmeIssuer;
+pub use sealwax_core::budget;
 pub use settings::{ExternalAccountBinding, IssuerSettings, SettingsError};

@@ -32,7 +32,7 @@ pub fn demand(record: &DomainRecord, now: Timestamp) -> Option<DomainRecord> {
 /// The sweep found the record due: a renewal, or a retry after a failure.
 #[must_use]
 pub fn due(record: &DomainRecord, now: Timestamp) -> Option<DomainRecord> {
-    let due = matches!(record.work, Work::Idle) && record.wake_at().is_some_and(|at| at <= now);
+    let due = record.due_at().is_some_and(|at| at <= now);
     due.then(|| want(record, now))
 }
 
@@ -49,7 +49,7 @@ pub fn force(record: &DomainRecord, now: Timestamp) -> Option<DomainRecord> {
 }
 
 fn want(record: &DomainRecord, now: Timestamp) -> DomainRecord {
-    DomainRecord { work: Work::Wanted { since: now }, ..record.clone() }
+    DomainRecord { work: Work::Wanted { since: now }, erase_at: None, ..record.clone() }
 }
 
 /// This process works on the record from now on, or still does.
@@ -61,7 +61,7 @@ pub fn leased(record: DomainRecord, holder: &str, id: u64, duration: Span) -> Do
     DomainRecord { lease, fence, ..record }
 }
 
-/// The platform agreed, and an issuer was chosen.
+/// The platform agreed, an issuer was chosen, and its budget has room.
 ///
 /// # Errors
 /// When no certificate is wanted.
@@ -122,8 +122,24 @@ pub fn issued(
         certificate: Some(facts),
         failure: None,
         lease: None,
+        watch: None,
+        erase_at: None,
         ..record
     })
+}
+
+/// A certificate was brought along: it takes the place of the one before. Work in flight goes on.
+#[must_use]
+pub fn imported(record: DomainRecord, facts: CertificateFacts) -> DomainRecord {
+    let idle = matches!(record.work, Work::Idle | Work::Parked);
+    DomainRecord {
+        work: if idle { Work::Idle } else { record.work },
+        certificate: Some(facts),
+        failure: if idle { None } else { record.failure },
+        watch: None,
+        erase_at: None,
+        ..record
+    }
 }
 
 /// The attempt failed and the order, if any, is over: wait for the schedule.
@@ -160,6 +176,44 @@ pub fn deferred(
     DomainRecord { work, failure: Some(failure), lease: None, ..record }
 }
 
+/// There is no room for it now, which is nobody's failure: it waits for its turn. What went wrong
+/// before stays in view.
+#[must_use]
+pub fn postponed(
+    record: DomainRecord,
+    cause: Cause,
+    detail: &str,
+    until: Timestamp,
+) -> DomainRecord {
+    let failed_before = record.failure.clone().filter(|failure| failure.attempts > 0);
+    let failure = match failed_before {
+        Some(failure) => Failure { next_attempt_at: Some(until), ..failure },
+        None => Failure {
+            cause,
+            detail: bounded_detail(detail),
+            attempts: 0,
+            next_attempt_at: Some(until),
+            refused: false,
+        },
+    };
+    let unplaced = matches!(record.work, Work::Wanted { .. } | Work::Ordering { .. });
+    let work = if unplaced { Work::Idle } else { record.work.clone() };
+    DomainRecord { work, failure: Some(failure), lease: None, ..record }
+}
+
+/// The domain has left: it is parked, and what it has is deleted when the grace is over.
+#[must_use]
+pub fn left(record: DomainRecord, detail: &str, erase_at: Timestamp) -> DomainRecord {
+    let erase_at = record.certificate.as_ref().map(|_| erase_at);
+    DomainRecord { erase_at, watch: None, ..parked(record, Cause::PlatformGone, detail) }
+}
+
+/// The grace is over: the certificate and its key are deleted with this very record.
+#[must_use]
+pub fn erased(record: DomainRecord) -> DomainRecord {
+    DomainRecord { certificate: None, erase_at: None, watch: None, ..record }
+}
+
 /// Stopped until someone registers the domain again.
 #[must_use]
 pub fn parked(record: DomainRecord, cause: Cause, detail: &str) -> DomainRecord {
@@ -177,6 +231,7 @@ pub fn errored(
     now: Timestamp,
     jitter: &dyn Jitter,
 ) -> DomainRecord {
+    let record = unless_placed(record, error);
     match error {
         IssueError::Retry { after, detail } => {
             let not_before = after.map(|after| now + after);
@@ -202,6 +257,16 @@ pub fn errored(
             gave_up(record, &refusal, now, jitter)
         }
     }
+}
+
+/// An order that was certainly not placed binds nobody: the next attempt chooses its CA anew.
+fn unless_placed(record: DomainRecord, error: &IssueError) -> DomainRecord {
+    let placed = matches!(error, IssueError::UnknownOutcome { .. });
+    if placed || !matches!(record.work, Work::Ordering { .. }) {
+        return record;
+    }
+    let since = record.updated_at;
+    DomainRecord { work: Work::Wanted { since }, ..record }
 }
 
 fn failed(

@@ -1,7 +1,9 @@
 //! What to do next about a domain: pure and total.
 
+use crate::certificate::CertificateSource;
 use crate::failure::Cause;
 use crate::issuer::{OrderChallenge, OrderStatus, OrderView, Refusal};
+use crate::notice::Notice;
 use crate::record::{DomainRecord, Work};
 use crate::secret::SealedKey;
 use crate::timestamp::{Span, Timestamp};
@@ -17,6 +19,10 @@ pub struct Sight {
     pub finalized: bool,
     /// How often the order was looked at since it last moved.
     pub looks: u32,
+    /// The budget has room for the order that is about to be placed.
+    pub reserved: bool,
+    /// This run wrote notices: it delivers them at once.
+    pub notices: bool,
 }
 
 /// One step: one effect, then one conditional write (or a look that needs none).
@@ -73,6 +79,19 @@ pub enum Step {
     },
     /// The order came to nothing.
     GiveUp(Refusal),
+    /// Ask the CA when to renew (RFC 9773).
+    AskRenewal {
+        /// The CA that issued the certificate.
+        issuer: String,
+        /// The certificate's ARI identifier.
+        ari_id: String,
+    },
+    /// Say that an imported certificate comes to its end.
+    Warn,
+    /// Delete the certificate and the key of a domain that has left.
+    Erase,
+    /// Deliver a notice.
+    Notify(Box<Notice>),
 }
 
 /// First wait between two looks at an order when the CA does not say; grows by half each time.
@@ -87,12 +106,18 @@ pub fn decide(record: &DomainRecord, sight: &Sight, holder: &str, now: Timestamp
     let mine = record.lease.as_ref().is_some_and(|lease| lease.holder == holder);
     if record.work.in_flight() && !mine {
         return match record.resting_until() {
-            Some(until) if until > now => Step::Rest(Some(until)),
+            Some(until) if until > now => notice(record, sight, now)
+                .filter(|_| record.is_quiet())
+                .unwrap_or_else(|| Step::Rest(record.wake_at())),
             Some(_) | None => Step::Claim,
         };
     }
     match &record.work {
-        Work::Idle | Work::Parked => Step::Rest(record.wake_at()),
+        Work::Idle => look(record, now)
+            .or_else(|| notice(record, sight, now))
+            .unwrap_or_else(|| Step::Rest(record.wake_at())),
+        Work::Parked if record.erase_at.is_some_and(|at| at <= now) => Step::Erase,
+        Work::Parked => notice(record, sight, now).unwrap_or_else(|| Step::Rest(record.wake_at())),
         Work::Wanted { .. } => Step::Confirm,
         Work::Ordering { issuer } => Step::PlaceOrder { issuer: issuer.clone() },
         Work::Ordered { issuer, order_url } => ordered(Order { issuer, order_url, sight }, None),
@@ -103,6 +128,26 @@ pub fn decide(record: &DomainRecord, sight: &Sight, holder: &str, now: Timestamp
             keyed(&Order { issuer, order_url, sight }, key)
         }
     }
+}
+
+/// What the watch over the certificate has to do now.
+fn look(record: &DomainRecord, now: Timestamp) -> Option<Step> {
+    let held = record.certificate.as_ref()?;
+    record.watch_at().filter(|at| *at <= now)?;
+    match held.source {
+        CertificateSource::Imported => Some(Step::Warn),
+        CertificateSource::Acme => {
+            let (issuer, ari_id) = (held.ordered_from.clone()?, held.ari_id.clone()?);
+            Some(Step::AskRenewal { issuer, ari_id })
+        }
+    }
+}
+
+/// The notice whose turn it is.
+fn notice(record: &DomainRecord, sight: &Sight, now: Timestamp) -> Option<Step> {
+    let fresh = |notice: &Notice| sight.notices && notice.attempts == 0;
+    let next = record.outbox.iter().filter(|notice| notice.next_at <= now || fresh(notice));
+    next.min_by_key(|notice| notice.next_at).map(|notice| Step::Notify(Box::new(notice.clone())))
 }
 
 struct Order<'a> {

@@ -171,7 +171,7 @@ fn any_sight() -> impl Strategy<Value = Sight> {
     (proptest::option::of((status, challenge)), any::<(bool, bool, u32)>()).prop_map(
         |(order, (answered, finalized, looks))| {
             let order = order.and_then(|(status, challenge)| sight(status, challenge).order);
-            Sight { order, answered, finalized, looks }
+            Sight { order, answered, finalized, looks, ..Sight::default() }
         },
     )
 }

@@ -12,22 +12,28 @@
 
 pub mod apply;
 pub mod backoff;
+pub mod budget;
 pub mod certificate;
 pub mod clock;
 pub mod decide;
 pub mod failure;
+pub mod health;
 pub mod issuer;
+pub mod notice;
 pub mod permission;
 pub mod record;
 pub mod schedule;
 pub mod secret;
 pub mod store;
 pub mod timestamp;
+pub mod watch;
 
 pub use certificate::{CertificateFacts, CertificateSource, Chain};
 pub use clock::{Clock, Jitter};
 pub use decide::{Sight, Step, decide};
 pub use failure::{Cause, Failure, Who};
+pub use notice::{Delivery, Notice, Notifier};
 pub use record::{DomainRecord, DomainState, Lease, Registration, Work};
 pub use secret::{PrivateKey, SealedKey};
 pub use timestamp::{Span, Timestamp};
+pub use watch::{Watch, Window};

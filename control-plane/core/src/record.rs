@@ -1,12 +1,17 @@
 //! Everything the system knows about one domain: the unit of work and of storage.
 
+use std::collections::BTreeMap;
+
 use sealwax_protocol::DomainName;
 use serde::{Deserialize, Serialize};
 
-use crate::certificate::CertificateFacts;
+use crate::budget::BudgetState;
+use crate::certificate::{CertificateFacts, CertificateSource};
 use crate::failure::Failure;
+use crate::notice::Notice;
 use crate::secret::SealedKey;
 use crate::timestamp::{Span, Timestamp};
+use crate::watch::Watch;
 
 /// The shape of stored records. Readers accept this and the one before it.
 pub const SCHEMA: u16 = 1;
@@ -30,6 +35,18 @@ pub struct DomainRecord {
     pub lease: Option<Lease>,
     /// Grows with every change of the lease's holder.
     pub fence: u64,
+    /// When the certificate is looked at between issuance and renewal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch: Option<Watch>,
+    /// When the certificate and its key are deleted, because the domain has left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erase_at: Option<Timestamp>,
+    /// What is still to be told, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outbox: Vec<Notice>,
+    /// What this name used of each issuer's limits per name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub usage: BTreeMap<String, BudgetState>,
     /// When it was registered.
     pub created_at: Timestamp,
     /// When it was last written.
@@ -225,6 +242,10 @@ impl DomainRecord {
             failure: None,
             lease: None,
             fence: 0,
+            watch: None,
+            erase_at: None,
+            outbox: Vec::new(),
+            usage: BTreeMap::new(),
             created_at: now,
             updated_at: now,
         }
@@ -266,8 +287,8 @@ impl DomainRecord {
     /// due at its own time and at no other, so nothing is ever paged through.
     #[must_use]
     pub fn wake_at(&self) -> Option<Timestamp> {
-        match &self.work {
-            Work::Parked => None,
+        let work = match &self.work {
+            Work::Parked => self.erase_at,
             Work::Wanted { since } => Some(*since),
             Work::Ordering { .. }
             | Work::Ordered { .. }
@@ -277,12 +298,76 @@ impl DomainRecord {
                 Some(lease) => Some(self.updated_at + lease.duration),
                 None => Some(self.resting_until().unwrap_or(self.updated_at)),
             },
-            Work::Idle => match &self.failure {
-                Some(failure) => failure.next_attempt_at,
-                None => self.certificate.as_ref().and_then(|held| held.renew_at),
-            },
+            Work::Idle => earlier(self.due_at(), self.watch_at()),
+        };
+        if self.is_quiet() { earlier(work, self.notice_at()) } else { work }
+    }
+
+    /// When it is renewed or tried again: what people want to know. Looks at a certificate and
+    /// notices have times of their own.
+    #[must_use]
+    pub fn scheduled_at(&self) -> Option<Timestamp> {
+        match self.work {
+            Work::Idle => self.due_at(),
+            Work::Parked => None,
+            Work::Wanted { .. }
+            | Work::Ordering { .. }
+            | Work::Ordered { .. }
+            | Work::Challenged { .. }
+            | Work::Keyed { .. } => self.wake_at(),
         }
     }
+
+    /// When a certificate is wanted next, by the schedule.
+    #[must_use]
+    pub fn due_at(&self) -> Option<Timestamp> {
+        match (&self.work, &self.failure) {
+            (Work::Idle, Some(failure)) => failure.next_attempt_at,
+            (Work::Idle, None) => self.certificate.as_ref().and_then(|held| held.renew_at),
+            (
+                Work::Wanted { .. }
+                | Work::Ordering { .. }
+                | Work::Ordered { .. }
+                | Work::Challenged { .. }
+                | Work::Keyed { .. }
+                | Work::Parked,
+                _,
+            ) => None,
+        }
+    }
+
+    /// When its certificate is looked at next. A renewal that failed has the schedule's word.
+    #[must_use]
+    pub fn watch_at(&self) -> Option<Timestamp> {
+        let held = self.certificate.as_ref()?;
+        let idle = matches!(self.work, Work::Idle);
+        // An imported certificate ends whether or not an attempt to replace it failed.
+        let watched = self.failure.is_none() || held.source == CertificateSource::Imported;
+        self.watch.as_ref().filter(|_| idle && watched).map(|watch| watch.look_at)
+    }
+
+    /// When a notice is delivered next.
+    #[must_use]
+    pub fn notice_at(&self) -> Option<Timestamp> {
+        self.outbox.iter().map(|notice| notice.next_at).min()
+    }
+
+    /// Nobody is at work on it and nothing is waited for: there is time for notices.
+    #[must_use]
+    pub const fn is_quiet(&self) -> bool {
+        match self.work {
+            Work::Idle | Work::Parked => true,
+            Work::Wanted { .. } => false,
+            Work::Ordering { .. }
+            | Work::Ordered { .. }
+            | Work::Challenged { .. }
+            | Work::Keyed { .. } => self.lease.is_none(),
+        }
+    }
+}
+
+fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    one.into_iter().chain(other).min()
 }
 
 #[cfg(test)]

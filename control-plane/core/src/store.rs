@@ -124,6 +124,20 @@ impl Change {
     }
 }
 
+/// A text that processes share and change by conditional writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// The text, at most [`DOCUMENT_BYTES_MAX`].
+    pub text: String,
+    /// As read: the version it has. To be written: the version it had; 0 for a new one.
+    pub version: u64,
+    /// When it is garbage.
+    pub expires_at: Timestamp,
+}
+
+/// Largest document: far below what DynamoDB takes of one item.
+pub const DOCUMENT_BYTES_MAX: usize = 200 * 1024;
+
 /// Which domains to list. All conditions must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
@@ -211,6 +225,14 @@ pub trait Store: Send + Sync + 'static {
     /// Keeps the credentials of an ACME account; [`StoreError::Lost`] if there are some already,
     /// so that replicas that start together end with one account.
     async fn create_account(&self, issuer: &str, sealed: &SealedKey) -> Result<(), StoreError>;
+
+    /// A small document that processes share: its text and version. `None`: there is none, or it
+    /// expired.
+    async fn document(&self, name: &str) -> Result<Option<Document>, StoreError>;
+
+    /// Writes a document if it is still at the version named; [`StoreError::Lost`] if it is not.
+    /// After [`StoreError::Unavailable`] it may have been written.
+    async fn put_document(&self, name: &str, document: &Document) -> Result<(), StoreError>;
 
     /// What changed since the cursor; a default cursor stands for now.
     async fn changes(&self, since: &ChangeCursor) -> Result<ChangeBatch, StoreError>;

@@ -88,7 +88,7 @@ fn unknown(detail: &str) -> Verdict {
     Verdict::Unknown { detail: bounded_detail(&format!("the permission endpoint: {detail}")) }
 }
 
-fn chain(error: &reqwest::Error) -> String {
+pub(crate) fn chain(error: &reqwest::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(deeper) = source {

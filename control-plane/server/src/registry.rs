@@ -230,6 +230,7 @@ impl Registry {
                 if parked {
                     record.work = Work::Idle;
                     record.failure = None;
+                    record.erase_at = None;
                 }
                 record
             }

@@ -308,6 +308,21 @@ impl Store for Meddled {
         self.inner.create_account(issuer, sealed).await
     }
 
+    async fn document(
+        &self,
+        name: &str,
+    ) -> Result<Option<sealwax_core::store::Document>, StoreError> {
+        self.inner.document(name).await
+    }
+
+    async fn put_document(
+        &self,
+        name: &str,
+        document: &sealwax_core::store::Document,
+    ) -> Result<(), StoreError> {
+        self.inner.put_document(name, document).await
+    }
+
     async fn changes(
         &self,
         since: &sealwax_core::store::ChangeCursor,

@@ -131,6 +131,8 @@ impl Steps<'_, '_> {
             Step::Finalize { .. } => Ok(self.finalize(record, sight)),
             Step::Download { .. } => self.download(record),
             Step::GiveUp(refusal) => Ok(self.gave_up(record, &refusal)),
+            // No name here has a window, leaves, or is told of to anyone.
+            Step::AskRenewal { .. } | Step::Warn | Step::Erase | Step::Notify(_) => Ok(record),
         }
     }
 

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a suite of assertions, built only for tests")]
 
 mod changes;
+mod documents;
 mod listing;
 mod removal;
 mod samples;
@@ -65,6 +66,9 @@ pub async fn run(subject: &Subject) {
     writes::challenges_are_answered_until_they_end(subject).await;
     writes::events_are_newest_first(subject).await;
     writes::accounts_are_created_once(subject).await;
+    documents::a_document_is_written_by_one_of_those_who_read_it(subject).await;
+    documents::an_expired_document_is_as_good_as_none(subject).await;
+    documents::a_document_that_is_too_large_is_refused(subject).await;
     writes::concurrent_writers_lose_nothing(subject).await;
     writes::what_is_out_of_bounds_is_refused(subject).await;
     removal::a_removed_domain_is_gone(subject).await;

@@ -3,6 +3,7 @@
 mod announcements;
 mod change_log;
 mod client;
+mod document;
 mod error;
 mod expression;
 mod item;
@@ -20,8 +21,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use sealwax_core::store::{
-    CertificateChange, Challenge, Change, ChangeBatch, ChangeCursor, Entry, LifecycleEvent, Page,
-    RecordVersion, Selection, Store, StoreError,
+    CertificateChange, Challenge, Change, ChangeBatch, ChangeCursor, Document, Entry,
+    LifecycleEvent, Page, RecordVersion, Selection, Store, StoreError,
 };
 use sealwax_core::{Clock, SealedKey, Timestamp};
 use sealwax_protocol::{ChallengeToken, DomainName};
@@ -31,6 +32,8 @@ use announcements::{Announcements, LocalLog};
 use change_log::SharedLog;
 pub(crate) use client::Connection;
 pub use client::{Pace, Timeouts};
+#[cfg(feature = "testing")]
+pub(crate) use document::check_document;
 #[cfg(feature = "testing")]
 pub(crate) use item::EVENT_LIFE;
 pub(crate) use keys::shard_of;
@@ -159,6 +162,14 @@ impl Store for DynamoStore {
 
     async fn create_account(&self, issuer: &str, sealed: &SealedKey) -> Result<(), StoreError> {
         self.add_account(issuer, sealed).await
+    }
+
+    async fn document(&self, name: &str) -> Result<Option<Document>, StoreError> {
+        self.find_document(name).await
+    }
+
+    async fn put_document(&self, name: &str, document: &Document) -> Result<(), StoreError> {
+        self.write_document(name, document).await
     }
 
     async fn changes(&self, since: &ChangeCursor) -> Result<ChangeBatch, StoreError> {

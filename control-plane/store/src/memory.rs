@@ -12,13 +12,14 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use sealwax_core::store::{
-    CertificateChange, Challenge, Change, ChangeBatch, ChangeCursor, EVENTS_PER_CHANGE_MAX, Entry,
-    LOAD_MAX, LifecycleEvent, Page, RecordVersion, Selection, Store, StoreError,
+    CertificateChange, Challenge, Change, ChangeBatch, ChangeCursor, Document,
+    EVENTS_PER_CHANGE_MAX, Entry, LOAD_MAX, LifecycleEvent, Page, RecordVersion, Selection, Store,
+    StoreError,
 };
 use sealwax_core::{Clock, SealedKey, Timestamp};
 use sealwax_protocol::{ChallengeToken, DomainName};
 
-use crate::dynamo::{foreign_cursor, selected};
+use crate::dynamo::{check_document, foreign_cursor, selected};
 use crate::upkeep::Upkeep;
 use ledger::Ledger;
 
@@ -43,6 +44,10 @@ pub enum Operation {
     Account,
     /// [`Store::create_account`] and [`Upkeep::replace_account`].
     CreateAccount,
+    /// [`Store::document`].
+    Document,
+    /// [`Store::put_document`].
+    PutDocument,
     /// [`Store::changes`].
     Changes,
     /// [`Store::ping`].
@@ -213,6 +218,19 @@ impl Store for MemoryStore {
     async fn create_account(&self, issuer: &str, sealed: &SealedKey) -> Result<(), StoreError> {
         self.call(Operation::CreateAccount, |ledger| {
             ledger.replace_account(issuer, None, sealed.clone())
+        })
+    }
+
+    async fn document(&self, name: &str) -> Result<Option<Document>, StoreError> {
+        let now = self.clock.now();
+        self.call(Operation::Document, |ledger| Ok(ledger.document(name, now)))
+    }
+
+    async fn put_document(&self, name: &str, document: &Document) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        self.call(Operation::PutDocument, |ledger| {
+            check_document(document)?;
+            ledger.put_document(name, document, now)
         })
     }
 

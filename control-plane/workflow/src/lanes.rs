@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use sealwax_core::{DomainRecord, Timestamp, schedule};
 use sealwax_protocol::DomainName;
 
 use crate::run::Ask;
@@ -9,31 +10,55 @@ use crate::run::Ask;
 /// Most domains waiting in one lane. What does not fit is dropped: the sweep finds due work
 /// again, and a handshake asks again.
 pub(crate) const LANE_MAX: usize = 20_000;
-/// One in this many picks starts at the last lane, so that the first ones cannot starve it.
+/// One in this many picks starts at another lane, each in turn, so that none starves another.
 const FAIR_PICK: u64 = 8;
+/// A renewal that failed this often has its place among the others that failed.
+const URGENT_ATTEMPTS: u32 = 4;
 
 /// How urgent a domain is, most urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Lane {
     /// A handshake is held for it.
     Handshake,
+    /// Its certificate expires soon, or did.
+    Expiring,
     /// A plain request or an operator asks for it.
     Request,
     /// The sweep found it due.
     Due,
+    /// It failed before.
+    Retry,
 }
 
 impl Lane {
     /// Every lane, most urgent first.
-    pub const ALL: [Self; 3] = [Self::Handshake, Self::Request, Self::Due];
+    pub const ALL: [Self; 5] =
+        [Self::Handshake, Self::Expiring, Self::Request, Self::Due, Self::Retry];
 
     /// The name metrics show.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Handshake => "handshake",
+            Self::Expiring => "expiring",
             Self::Request => "request",
             Self::Due => "due",
+            Self::Retry => "retry",
+        }
+    }
+
+    /// The lane of a domain that is due. One that keeps failing is never urgent.
+    #[must_use]
+    pub fn of_due(record: &DomainRecord, now: Timestamp) -> Self {
+        let attempts = record.failure.as_ref().map_or(0, |failure| failure.attempts);
+        let expires = record
+            .certificate
+            .as_ref()
+            .is_some_and(|held| schedule::is_emergency(held.not_before, held.not_after, now));
+        match attempts {
+            0..URGENT_ATTEMPTS if expires => Self::Expiring,
+            0 => Self::Due,
+            _ => Self::Retry,
         }
     }
 }
@@ -67,10 +92,11 @@ impl Lanes {
 
     pub(crate) fn pop(&mut self) -> Option<(DomainName, Lane, Ask)> {
         self.picks = self.picks.wrapping_add(1);
-        let backwards = self.picks.is_multiple_of(FAIR_PICK);
         let mut order = Lane::ALL;
-        if backwards {
-            order.reverse();
+        if self.picks.is_multiple_of(FAIR_PICK) {
+            let turn = self.picks / FAIR_PICK;
+            let lanes = order.len();
+            order.rotate_left(usize::try_from(turn).unwrap_or_default() % lanes);
         }
         order.into_iter().find_map(|lane| self.pop_from(lane))
     }

@@ -6,17 +6,21 @@
 //! may be killed at any moment.
 
 mod announce;
+mod budget;
 pub mod changes;
 mod in_flight;
+mod issuers;
 mod keys;
 mod lanes;
 mod lease_watch;
+mod notify;
 mod outcome;
 mod parts;
 mod queue;
 mod run;
 mod step;
 pub mod sweep;
+mod watching;
 
 pub use announce::Announcer;
 pub use keys::{KeyError, KeyMaker};

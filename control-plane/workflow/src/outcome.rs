@@ -3,8 +3,11 @@
 use sealwax_core::certificate::{CertificateSource, Chain, verify};
 use sealwax_core::failure::bounded_detail;
 use sealwax_core::issuer::{IssueError, Refusal};
-use sealwax_core::store::{CertificateChange, Change, StoredCertificate};
-use sealwax_core::{Cause, DomainRecord, SealedKey, Timestamp, apply, schedule};
+use sealwax_core::record::Work;
+use sealwax_core::store::{CertificateChange, Change, LifecycleEvent, StoredCertificate};
+use sealwax_core::{
+    Cause, DomainRecord, Failure, SealedKey, Timestamp, Who, apply, schedule, watch,
+};
 
 use crate::run::{Progress, Run, RunError, Workflow};
 use crate::step::{bug, event, failed_now, failure_event, in_run_wait, stored_token};
@@ -54,7 +57,11 @@ impl Workflow {
         let detail = format!("serial {}, valid until {}", facts.serial, facts.not_after);
         tracing::info!(%domain, serial = %facts.serial, not_after = %facts.not_after, "{kind}");
         let withdraw = stored_token(&run.record);
-        let issued = apply::issued(run.record.clone(), facts).map_err(bug)?;
+        let watch = watch::begun(&facts, now, &*parts.jitter);
+        let mut issued = apply::issued(run.record.clone(), facts).map_err(bug)?;
+        issued.watch = watch;
+        let own = self.shared.budgets.succeeded(issuer, &issued, now);
+        issued.usage.extend(own.map(|own| (issuer.to_owned(), own)));
         let change = Change {
             certificate: CertificateChange::Replace(StoredCertificate { chain, key: sealed }),
             withdraw,
@@ -63,7 +70,7 @@ impl Workflow {
         };
         self.release(run, change).await?;
         parts.announcer.changed(&domain);
-        Ok(Progress::Rest(run.record.wake_at()))
+        Ok(Progress::Onward)
     }
 
     pub(crate) async fn give_up(
@@ -73,6 +80,7 @@ impl Workflow {
     ) -> Result<Progress, RunError> {
         let now = self.shared.parts.clock.now();
         let jitter = &*self.shared.parts.jitter;
+        self.count_failure(run, refusal.cause).await;
         let given_up = apply::gave_up(run.record.clone(), refusal, now, jitter);
         self.settle(run, given_up).await
     }
@@ -84,7 +92,15 @@ impl Workflow {
         error: IssueError,
     ) -> Result<Progress, RunError> {
         tracing::info!(domain = %run.record.domain, %error, "the CA did not do it");
+        self.judge(run, &error).await?;
+        if let IssueError::Refused(refusal) = &error {
+            self.count_failure(run, refusal.cause).await;
+        }
         let unknown = matches!(error, IssueError::UnknownOutcome { .. });
+        if unknown && matches!(run.record.work, Work::Ordering { .. }) {
+            // It may have been placed: the next one needs room of its own.
+            run.sight.reserved = false;
+        }
         if unknown && run.sight.order.is_some() {
             // It may have been done: look before acting again.
             run.sight.order = None;
@@ -95,12 +111,14 @@ impl Workflow {
                 return Ok(Progress::Onward);
             }
         }
-        if let Some(after) = failed_now(&error) {
-            return self
-                .again_or(run, after, |flow, record, now| {
-                    apply::errored(record, &error, now, &*flow.shared.parts.jitter)
-                })
-                .await;
+        if let Some(after) = failed_now(&error)
+            && let Some(wait) = in_run_wait(run, after)
+        {
+            self.pause(run, wait).await?;
+            return Ok(Progress::Onward);
+        }
+        if self.falls_back(run, &error) {
+            return Ok(Progress::Onward);
         }
         let now = self.shared.parts.clock.now();
         let jitter = &*self.shared.parts.jitter;
@@ -146,9 +164,16 @@ impl Workflow {
         // The order is over: nobody will ask for its token any more.
         let over = !record.work.in_flight();
         let withdraw = stored_token(&run.record).filter(|_| over);
-        let events: Vec<_> =
-            record.failure.iter().map(|failure| failure_event(now, failure)).collect();
-        if let Some(failure) = &record.failure {
+        let before = run.record.failure.as_ref();
+        let events = match &record.failure {
+            Some(failure) if failure.attempts == before.map_or(0, |before| before.attempts) => {
+                vec![postponed_event(now, failure)]
+            }
+            Some(failure) => failure_events(now, &record, failure, before),
+            None => Vec::new(),
+        };
+        let failed_now = events.iter().any(|event| event.kind == "attempt.failed");
+        if let Some(failure) = record.failure.as_ref().filter(|_| failed_now) {
             tracing::warn!(%domain, cause = ?failure.cause, attempts = failure.attempts,
                 next_attempt_at = ?failure.next_attempt_at.map(Timestamp::rfc3339),
                 "{}", failure.detail);
@@ -157,6 +182,46 @@ impl Workflow {
             Change { withdraw, events, announce: true, ..Change::of(record, run.expected) };
         self.release(run, change).await?;
         self.shared.parts.announcer.changed(&domain);
+        if run.sight.notices {
+            return Ok(Progress::Onward);
+        }
         Ok(Progress::Rest(run.record.wake_at()))
     }
+
+    /// A validation that failed counts against the name, whatever comes of the order.
+    async fn count_failure(&self, run: &mut Run, cause: Cause) {
+        let answered = matches!(run.record.work, Work::Challenged { .. });
+        if !answered || cause.who() != Who::Customer {
+            return;
+        }
+        let Some(issuer) = run.record.work.issuer().map(str::to_owned) else { return };
+        let now = self.shared.parts.clock.now();
+        let own = self.shared.budgets.failed(&issuer, &run.record, now).await;
+        run.record.usage.extend(own.map(|own| (issuer, own)));
+    }
+}
+
+/// What is remembered of a failed attempt, and what the platform may want to hear: each failure
+/// that is tried again by itself, but a refusal only when it is news.
+fn failure_events(
+    now: Timestamp,
+    record: &DomainRecord,
+    failure: &Failure,
+    before: Option<&Failure>,
+) -> Vec<LifecycleEvent> {
+    let attempt = failure_event(now, failure);
+    let known = before.is_some_and(|before| before.refused && before.cause == failure.cause);
+    let public = match (&record.work, failure.refused) {
+        (Work::Parked, _) => Some("domain.parked"),
+        (_, true) if known => None,
+        (_, true) => Some("domain.refused"),
+        (_, false) => Some("certificate.failed"),
+    };
+    let told = public.map(|kind| event(now, kind, attempt.detail.clone()));
+    told.into_iter().chain([attempt]).collect()
+}
+
+fn postponed_event(now: Timestamp, failure: &Failure) -> LifecycleEvent {
+    let until = failure.next_attempt_at.map(|at| format!(" until {at}")).unwrap_or_default();
+    event(now, "order.postponed", format!("it waits{until}: {}", failure.detail))
 }

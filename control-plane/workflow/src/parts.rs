@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use sealwax_core::budget::Limits;
 use sealwax_core::issuer::Issuer;
 use sealwax_core::permission::Permission;
-use sealwax_core::record::{KeyType, Registration};
+use sealwax_core::record::KeyType;
 use sealwax_core::secret::Sealer;
 use sealwax_core::store::Store;
-use sealwax_core::{Clock, Jitter, Span};
+use sealwax_core::{Cause, Clock, DomainRecord, Jitter, Notifier, Span};
 
 use crate::announce::Announcer;
 use crate::keys::KeyMaker;
@@ -32,6 +33,8 @@ pub struct Parts {
     pub jitter: Arc<dyn Jitter>,
     /// Told about every change.
     pub announcer: Arc<dyn Announcer>,
+    /// Tells the platform what happened.
+    pub notifier: Arc<dyn Notifier>,
 }
 
 /// How a workflow behaves.
@@ -45,6 +48,10 @@ pub struct Settings {
     pub key_types: BTreeMap<String, KeyType>,
     /// How many domains are acted on at a time.
     pub concurrency: usize,
+    /// Limits per issuer name; an issuer that is not named has none.
+    pub limits: BTreeMap<String, Limits>,
+    /// How long a domain that has left keeps its certificate and key.
+    pub gone_grace: Span,
 }
 
 impl Parts {
@@ -53,11 +60,24 @@ impl Parts {
         self.issuers.iter().find(|issuer| issuer.name() == name)
     }
 
-    /// The issuer a registration asks for, or the preferred one.
-    pub(crate) fn choose_issuer(&self, registration: &Registration) -> Option<&Arc<dyn Issuer>> {
-        match &registration.issuer {
-            Some(name) => self.issuer(name),
-            None => self.issuers.first(),
+    /// The issuers a record may be ordered from, in order of preference: the one its
+    /// registration names and no other; else whoever ordered the certificate it has, because a
+    /// CA exempts its own renewals from limits, and then the rest as configured. A domain that
+    /// one CA will not issue for starts with the next one.
+    pub(crate) fn candidates(&self, record: &DomainRecord) -> Vec<Arc<dyn Issuer>> {
+        if let Some(name) = &record.registration.issuer {
+            return self.issuer(name).cloned().into_iter().collect();
         }
+        let mut candidates = self.issuers.clone();
+        let held = record.certificate.as_ref().and_then(|held| held.ordered_from.as_deref());
+        candidates.sort_by_key(|issuer| held != Some(issuer.name()));
+        let refusal = record.failure.as_ref().filter(|failure| {
+            matches!(failure.cause, Cause::CaaForbids | Cause::RejectedIdentifier)
+        });
+        if let Some(failure) = refusal {
+            let turn = usize::try_from(failure.attempts).unwrap_or(0) % candidates.len().max(1);
+            candidates.rotate_left(turn);
+        }
+        candidates
     }
 }

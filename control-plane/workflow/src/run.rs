@@ -3,18 +3,24 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use sealwax_core::store::{Change, Entry, Expected, StoreError};
+use sealwax_core::notice;
+use sealwax_core::store::{Change, EVENTS_PER_CHANGE_MAX, Entry, Expected, StoreError};
 use sealwax_core::{DomainRecord, Sight, Span, Timestamp, apply, decide};
 use sealwax_protocol::DomainName;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+use crate::budget::Budgets;
+use crate::issuers::Houses;
 use crate::lease_watch::LeaseWatch;
 use crate::parts::{Parts, Settings};
+use crate::step::event;
 
 /// Longest run; what is not done by then goes on at the domain's next time. Covers a CA that
 /// keeps an order in `processing`.
 const RUN_MAX: Span = Span::from_secs(300);
+/// Most questions about renewals at a time, to all CAs.
+const ASKING_MAX: usize = 64;
 /// How often a run starts anew because someone else wrote the record first.
 const RELOADS_MAX: u32 = 8;
 
@@ -56,8 +62,13 @@ pub(crate) struct Shared {
     pub(crate) parts: Parts,
     pub(crate) settings: Settings,
     pub(crate) leases: LeaseWatch,
+    pub(crate) budgets: Budgets,
+    pub(crate) houses: Houses,
     /// Domains acted on at a time; a run gives its place up while it only waits.
     pub(crate) acting: Arc<Semaphore>,
+    /// Questions about renewals at a time: they wait for a CA without a place to act, and must
+    /// not take up all runs when it does not answer.
+    pub(crate) asking: Semaphore,
     lease_ids: AtomicU64,
 }
 
@@ -71,6 +82,10 @@ pub(crate) struct Run {
     pub(crate) deadline: Instant,
     /// When the record was read or written last, on this process's monotonic clock.
     pub(crate) fresh_at: Instant,
+    /// Why it runs.
+    pub(crate) ask: Ask,
+    /// Issuers that could not do it in this run.
+    pub(crate) tried: Vec<String>,
     /// The run's place to act; given up while it waits.
     place: Option<OwnedSemaphorePermit>,
 }
@@ -91,7 +106,11 @@ impl Workflow {
         // Lease ids need only differ from the one before: seeded by the start time, counted on.
         let lease_ids = AtomicU64::new(parts.clock.now().millis().wrapping_shl(16));
         let leases = LeaseWatch::default();
-        Self { shared: Arc::new(Shared { parts, settings, leases, acting, lease_ids }) }
+        let budgets = Budgets::new(&parts.store, &settings.limits);
+        let houses = Houses::default();
+        let asking = Semaphore::new(ASKING_MAX);
+        let shared = Shared { parts, settings, leases, budgets, houses, acting, asking, lease_ids };
+        Self { shared: Arc::new(shared) }
     }
 
     /// Takes the domain as far as it goes: to a certificate, to a failure with its next attempt,
@@ -139,6 +158,8 @@ impl Workflow {
             tries: 0,
             deadline,
             fresh_at: Instant::now(),
+            ask,
+            tried: Vec::new(),
             place: None,
         }))
     }
@@ -174,9 +195,19 @@ impl Workflow {
         if wait == Span::ZERO {
             return Ok(());
         }
+        self.aside(run, tokio::time::sleep(wait.duration())).await
+    }
+
+    /// Waits for something that takes no part in the work, without a place to act.
+    pub(crate) async fn aside<T>(
+        &self,
+        run: &mut Run,
+        waited_for: impl Future<Output = T> + Send,
+    ) -> Result<T, RunError> {
         run.place = None;
-        tokio::time::sleep(wait.duration()).await;
-        self.take_place(run).await
+        let outcome = waited_for.await;
+        self.take_place(run).await?;
+        Ok(outcome)
     }
 
     async fn take_place(&self, run: &mut Run) -> Result<(), RunError> {
@@ -200,12 +231,27 @@ impl Workflow {
     }
 
     async fn write(&self, run: &mut Run, mut change: Change) -> Result<(), RunError> {
-        change.record.updated_at = self.shared.parts.clock.now();
+        let now = self.shared.parts.clock.now();
+        change.record.updated_at = now;
         change.expected = run.expected;
+        self.enqueue(run, &mut change, now);
         run.record = change.record.clone();
         run.expected = Expected::Version(self.shared.parts.store.write(change).await?);
         run.fresh_at = Instant::now();
         run.tries = 0;
         Ok(())
+    }
+
+    /// What the platform wants to hear of goes into the store with what happened.
+    fn enqueue(&self, run: &mut Run, change: &mut Change, now: Timestamp) {
+        let waiting = change.record.outbox.len();
+        let notifier = &*self.shared.parts.notifier;
+        let dropped = notice::enqueue(&mut change.record, &change.events, notifier);
+        run.sight.notices |= change.record.outbox.len() + dropped.len() > waiting;
+        let room = EVENTS_PER_CHANGE_MAX.saturating_sub(change.events.len());
+        change.events.extend(dropped.into_iter().take(room).map(|notice| {
+            let detail = format!("{} {}: too many others wait", notice.kind, notice.id);
+            event(now, "notification.dropped", detail)
+        }));
     }
 }

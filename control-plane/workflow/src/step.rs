@@ -41,6 +41,10 @@ impl Workflow {
                 self.download(run, &issuer, &order_url, key).await
             }
             Step::GiveUp(refusal) => self.give_up(run, &refusal).await,
+            Step::AskRenewal { issuer, ari_id } => self.ask_renewal(run, &issuer, &ari_id).await,
+            Step::Warn => self.warn(run).await,
+            Step::Erase => self.erase(run).await,
+            Step::Notify(notice) => self.notify(run, &notice).await,
         }
     }
 
@@ -62,24 +66,15 @@ impl Workflow {
     async fn confirm(&self, run: &mut Run) -> Result<Progress, RunError> {
         let record = run.record.clone();
         match self.shared.parts.permission.ask(&record.domain).await {
-            Verdict::Granted => {
-                let Some(issuer) = self.shared.parts.choose_issuer(&record.registration) else {
-                    let name = record.registration.issuer.clone().unwrap_or_default();
-                    return self.misconfigured(run, &unknown_issuer(&name)).await;
-                };
-                let ordering = apply::permitted(record, issuer.name()).map_err(bug)?;
-                let change = Change::of(ordering, run.expected);
-                self.advance(run, change).await?;
-                Ok(Progress::Onward)
-            }
+            Verdict::Granted => self.choose(run).await,
             Verdict::Denied => {
                 let detail = "the permission endpoint answered no".to_owned();
                 self.give_up(run, &Refusal { cause: Cause::PlatformDenied, detail }).await
             }
             Verdict::Gone => {
                 let detail = "the permission endpoint answered that the domain has left";
-                let parked = apply::parked(record, Cause::PlatformGone, detail);
-                self.settle(run, parked).await
+                let erase_at = self.shared.parts.clock.now() + self.shared.settings.gone_grace;
+                self.settle(run, apply::left(record, detail, erase_at)).await
             }
             Verdict::Unknown { detail } => {
                 self.again_or(run, None, |flow, record, now| {
@@ -95,6 +90,11 @@ impl Workflow {
         let Some(issuer) = self.issuer(name) else {
             return self.misconfigured(run, &unknown_issuer(name)).await;
         };
+        if !run.sight.reserved
+            && let Some(refused) = self.reserve_again(run, name).await?
+        {
+            return Ok(refused);
+        }
         let held = run.record.certificate.as_ref();
         let ours = held.filter(|held| held.ordered_from.as_deref() == Some(name));
         let request = OrderRequest {
@@ -104,6 +104,7 @@ impl Workflow {
         };
         match issuer.place_order(&request).await {
             Ok(order_url) => {
+                self.well(name);
                 let ordered = apply::ordered(run.record.clone(), order_url).map_err(bug)?;
                 let change = Change::of(ordered, run.expected);
                 self.advance(run, change).await?;
@@ -127,6 +128,7 @@ impl Workflow {
         self.keep_lease(run).await?;
         match issuer.observe(order_url).await {
             Ok(view) => {
+                self.well(name);
                 run.tries = 0;
                 run.looks_at(view);
                 Ok(Progress::Onward)
@@ -271,7 +273,7 @@ fn serde_name(cause: Cause) -> String {
         .unwrap_or_default()
 }
 
-fn unknown_issuer(name: &str) -> String {
+pub(crate) fn unknown_issuer(name: &str) -> String {
     format!("no [[issuer]] is named {name:?}; add one or register the domain with another")
 }
 

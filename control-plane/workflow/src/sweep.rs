@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use sealwax_core::store::Store;
-use sealwax_core::{Clock, Span};
+use sealwax_core::store::{LOAD_MAX, Store};
+use sealwax_core::{Clock, Span, Timestamp};
+use sealwax_protocol::DomainName;
 use tokio_util::sync::CancellationToken;
 
 use crate::lanes::Lane;
@@ -34,20 +35,40 @@ pub async fn serve(
 }
 
 async fn round(store: &dyn Store, clock: &dyn Clock, queue: &Queue) -> usize {
-    let room = queue.room(Lane::Due).min(BATCH_MAX);
+    let room = queue.room(Lane::Due).min(queue.room(Lane::Retry)).min(BATCH_MAX);
     if room == 0 {
         return 0;
     }
-    match store.due(clock.now(), room).await {
+    let now = clock.now();
+    match store.due(now, room).await {
         Ok(domains) => {
-            for domain in &domains {
-                queue.submit(domain, Lane::Due, Ask::Due);
+            for some in domains.chunks(LOAD_MAX) {
+                submit(store, queue, some, now).await;
             }
             domains.len()
         }
         Err(error) => {
             tracing::warn!(%error, "could not look for due domains; looking again soon");
             0
+        }
+    }
+}
+
+/// Each into its lane: what expires does not wait behind what keeps failing.
+async fn submit(store: &dyn Store, queue: &Queue, domains: &[DomainName], now: Timestamp) {
+    match store.load(domains).await {
+        Ok(entries) => {
+            for (domain, entry) in domains.iter().zip(entries) {
+                // The index may lag: what is gone is not there any more.
+                let Some(entry) = entry else { continue };
+                queue.submit(domain, Lane::of_due(&entry.stored.record, now), Ask::Due);
+            }
+        }
+        Err(error) => {
+            tracing::warn!(%error, "could not read the due domains; they wait in one lane");
+            for domain in domains {
+                queue.submit(domain, Lane::Due, Ask::Due);
+            }
         }
     }
 }

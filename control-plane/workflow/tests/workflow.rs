@@ -23,7 +23,9 @@ async fn a_demand_ends_in_a_served_certificate_and_one_order() {
     assert_eq!(record.state(), DomainState::Issued);
     assert_eq!(record.lease, None);
     assert!(entry.certificate.is_some());
-    assert_eq!(rested.until, record.certificate.as_ref().and_then(|held| held.renew_at));
+    assert_eq!(rested.until, record.wake_at());
+    let renew_at = record.certificate.as_ref().and_then(|held| held.renew_at);
+    assert_eq!(record.scheduled_at(), renew_at);
     assert_eq!(world.ca.orders_for(&domain), 1);
     assert!(world.heard.0.lock().unwrap().contains(&domain), "caches and edges are told");
     let token = ChallengeToken::parse("token1").unwrap();

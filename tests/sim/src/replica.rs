@@ -84,12 +84,15 @@ impl Replica {
             clock: Arc::clone(&clock),
             jitter: Arc::new(jitter),
             announcer: Arc::new(Nobody),
+            notifier: Arc::new(sealwax_core::notice::Nobody),
         };
         let settings = Settings {
             holder: life.holder(),
             lease: LEASE,
             key_types: BTreeMap::new(),
             concurrency: 4,
+            limits: BTreeMap::new(),
+            gone_grace: Span::from_secs(7 * 86_400),
         };
         let queue = Queue::new(Workflow::new(parts, settings));
         tokio::spawn(queue.clone().serve(stop.clone()));

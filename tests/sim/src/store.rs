@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::FutureExt as _;
 use sealwax_core::store::{
-    Challenge, Change, ChangeBatch, ChangeCursor, Entry, LifecycleEvent, Page, RecordVersion,
-    Selection, Store, StoreError,
+    Challenge, Change, ChangeBatch, ChangeCursor, Document, Entry, LifecycleEvent, Page,
+    RecordVersion, Selection, Store, StoreError,
 };
 use sealwax_core::{SealedKey, Timestamp};
 use sealwax_protocol::{ChallengeToken, DomainName};
@@ -113,6 +113,16 @@ impl Store for GatedStore {
     async fn create_account(&self, issuer: &str, sealed: &SealedKey) -> Result<(), StoreError> {
         self.reach()?;
         self.inner.create_account(issuer, sealed).await
+    }
+
+    async fn document(&self, name: &str) -> Result<Option<Document>, StoreError> {
+        self.reach()?;
+        self.inner.document(name).await
+    }
+
+    async fn put_document(&self, name: &str, document: &Document) -> Result<(), StoreError> {
+        self.reach()?;
+        self.inner.put_document(name, document).await
     }
 
     async fn changes(&self, since: &ChangeCursor) -> Result<ChangeBatch, StoreError> {

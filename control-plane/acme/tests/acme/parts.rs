@@ -7,8 +7,8 @@ use std::time::UNIX_EPOCH;
 use async_trait::async_trait;
 use sealwax_core::secret::{SealError, SealPlace, Sealer};
 use sealwax_core::store::{
-    Challenge, Change, ChangeBatch, ChangeCursor, Entry, LifecycleEvent, Page, RecordVersion,
-    Selection, Store, StoreError,
+    Challenge, Change, ChangeBatch, ChangeCursor, Document, Entry, LifecycleEvent, Page,
+    RecordVersion, Selection, Store, StoreError,
 };
 use sealwax_core::{Clock, PrivateKey, SealedKey, Timestamp};
 use sealwax_protocol::{ChallengeToken, DomainName};
@@ -120,6 +120,14 @@ impl Store for AccountStore {
         }
         accounts.insert(issuer.to_owned(), sealed.clone());
         Ok(())
+    }
+
+    async fn document(&self, _: &str) -> Result<Option<Document>, StoreError> {
+        not_asked()
+    }
+
+    async fn put_document(&self, _: &str, _: &Document) -> Result<(), StoreError> {
+        not_asked()
     }
 
     async fn changes(&self, _: &ChangeCursor) -> Result<ChangeBatch, StoreError> {

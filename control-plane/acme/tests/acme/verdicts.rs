@@ -169,3 +169,22 @@ async fn a_renewal_says_what_it_replaces() {
     let replaced = journal.visits().filter_map(|visit| visit.replaces.as_deref());
     assert_eq!(replaced.collect::<Vec<_>>(), [request.replaces.as_deref().unwrap()]);
 }
+
+#[tokio::test]
+async fn a_validation_that_never_ends_is_neither_a_failure_nor_answered_twice() {
+    let stage = Stage::set().await;
+    let issuer = stage.issuer();
+    stage.ca.adjust(|knobs| {
+        knobs.validations.insert(NAME.to_owned(), Validation::Hangs);
+    });
+    let url = issuer.place_order(&order_for(NAME)).await.unwrap();
+    let view = issuer.observe(&url).await.unwrap();
+    stage.responder.publish(&view.challenge.unwrap());
+    issuer.answer(&url).await.unwrap();
+    for _ in 0..3 {
+        let view = issuer.observe(&url).await.unwrap();
+        assert_eq!((view.status, view.failure), (OrderStatus::Pending, None));
+        assert!(view.challenge.unwrap().processing);
+        issuer.answer(&url).await.unwrap();
+    }
+}

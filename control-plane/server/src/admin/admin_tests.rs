@@ -68,17 +68,19 @@ fn world() -> World {
     );
     let registry = Registry::new(
         Arc::new(metered) as Arc<dyn Store>,
-        clock,
+        Arc::clone(&clock),
         Arc::new(Heard::default()) as Arc<dyn Announcer>,
         Rules { issuers: vec!["main".to_owned()], on_register: false },
     );
-    World { api: api(registry, feed), store }
+    let certificates = crate::certificates::tests::over(&store, &clock);
+    World { api: api(registry, certificates, feed), store }
 }
 
 /// The API over a registry, without a process around it.
-pub(crate) fn api(registry: Registry, feed: Feed) -> AdminApi {
+pub(crate) fn api(registry: Registry, certificates: Certificates, feed: Feed) -> AdminApi {
     AdminApi {
         registry,
+        certificates,
         health: Arc::new(Well(Ok(()))),
         fleet: Arc::new(NoParts),
         feed,
@@ -364,7 +366,7 @@ async fn the_openapi_document_names_every_path_and_no_other() {
         .split(['"', '\n'])
         .filter(|part| part.starts_with('/') && !part.starts_with("//"))
         .collect();
-    assert_eq!(routes.len(), 13, "{routes:?}");
+    assert_eq!(routes.len(), 15, "{routes:?}");
     let paths = document["paths"].as_object().unwrap();
     for path in &routes {
         assert!(paths.contains_key(*path), "{path}");
@@ -527,4 +529,25 @@ async fn every_answer_names_its_request() {
     let headers = [("host", "127.0.0.1:18002"), ("x-request-id", long.as_str())];
     let replaced = world.request(Method::GET, "/healthz", &headers, "").await;
     assert_eq!(replaced.headers()["x-request-id"].len(), 16);
+}
+
+#[tokio::test]
+async fn a_certificate_brought_along_must_fit_and_is_not_repeated_when_it_does_not() {
+    let world = world();
+    let (chain, key) = crate::certificates::tests::made("a.example.com");
+    let body = serde_json::json!({"chain_pem": chain, "key_pem": key}).to_string();
+    let path = "/v1/domains/a.example.com/certificate";
+    let (status, told) = world.json(Method::PUT, path, body.clone()).await;
+    assert_eq!((status, &told["state"]), (200, &Value::from("issued")), "{told}");
+    assert_eq!(told["certificate"]["source"], "imported");
+    let wrong = "/v1/domains/b.example.com/certificate";
+    let (status, told) = world.json(Method::PUT, wrong, body.clone()).await;
+    assert_eq!(status, 422);
+    assert!(!told.to_string().contains("PRIVATE"), "{told}");
+    let cut = body.get(..body.len() - 3).unwrap().to_owned();
+    let (status, told) = world.json(Method::PUT, path, cut).await;
+    assert_eq!(status, 400);
+    assert!(!told.to_string().contains("PRIVATE"), "{told}");
+    let (status, _) = world.json(Method::POST, &format!("{path}/revoke"), "").await;
+    assert_eq!(status, 409);
 }

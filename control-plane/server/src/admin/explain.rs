@@ -116,12 +116,19 @@ fn act(failure: &Failure) -> String {
 fn next(record: &DomainRecord, now: Timestamp) -> String {
     let state = record.state();
     if state == DomainState::Parked {
-        return "Nothing, until it is registered again.".to_owned();
+        return record.erase_at.map_or_else(
+            || "Nothing, until it is registered again.".to_owned(),
+            |at| {
+                format!(
+                    "Its certificate and key are deleted at {at}, unless it is registered again."
+                )
+            },
+        );
     }
     if record.work.in_flight() && record.resting_until().is_none() {
         return "The order is being worked on.".to_owned();
     }
-    match record.wake_at() {
+    match record.scheduled_at() {
         Some(at) if at <= now => "It is due and tried within seconds.".to_owned(),
         Some(at) if record.failure.is_some() => again(record, at),
         Some(at) => format!("It is renewed at {at}."),

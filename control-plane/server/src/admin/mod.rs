@@ -3,6 +3,7 @@
 mod access;
 mod advice;
 mod batch;
+mod certificate;
 mod dashboard;
 mod domains;
 mod explain;
@@ -27,6 +28,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post, put};
 use tokio_util::sync::CancellationToken;
 
+use crate::certificates::Certificates;
 use crate::config::AccessField;
 use crate::feed::Feed;
 use crate::registry::Registry;
@@ -56,6 +58,8 @@ pub const BOUNDS: Bounds =
 pub struct AdminApi {
     /// The domains.
     pub registry: Registry,
+    /// Certificates brought along and taken back.
+    pub certificates: Certificates,
     /// Whether the process can do its work.
     pub health: Arc<dyn Health>,
     /// The process's own parts.
@@ -89,6 +93,8 @@ impl AdminApi {
             .route("/v1/domains", get(domains::list))
             .route("/v1/domains:batch", post(batch::register))
             .route("/v1/domains/{domain}/renew", post(domains::renew))
+            .route("/v1/domains/{domain}/certificate", put(certificate::import))
+            .route("/v1/domains/{domain}/certificate/revoke", post(certificate::revoke))
             .route("/v1/domains/{domain}/events", get(domains::events))
             .route("/v1/domains/{domain}/explain", get(domains::explain))
             .route("/v1/events", get(stream::events))

@@ -5,7 +5,7 @@ use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{batch, domains, fleet, health, stream};
+use super::{batch, certificate, domains, fleet, health, stream};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -22,6 +22,8 @@ use super::{batch, domains, fleet, health, stream};
         stream::events,
         fleet::glance,
         fleet::edges,
+        certificate::import,
+        certificate::revoke,
         health::alive,
         health::ready,
         health::metrics,

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use sealwax_core::store::StoreError;
 
+use crate::notify::NotifyError;
+
 /// Each says what is wrong and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -37,6 +39,9 @@ pub enum AppError {
     /// The permission endpoint's client cannot be made.
     #[error("[permission] ask_url cannot be used: {0}")]
     Permission(String),
+    /// Webhooks cannot be sent.
+    #[error("[[notify]]: {0}")]
+    Notify(#[from] NotifyError),
     /// The admin token cannot be used.
     #[error("[admin] token_file: {0}")]
     Token(String),

@@ -51,6 +51,7 @@ impl Listeners {
         };
         let admin = AdminApi {
             registry: registry(app, config),
+            certificates: app.certificates.clone(),
             health: Arc::new(ProcessHealth::new(app)),
             fleet: Arc::new(ProcessFleet::new(app)),
             feed: app.watch.feed.clone(),

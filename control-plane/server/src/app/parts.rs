@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sealwax_core::permission::Permission;
 use sealwax_core::secret::Sealer;
 use sealwax_core::store::Store;
-use sealwax_core::{Clock, Jitter, Span};
+use sealwax_core::{Clock, Jitter, Notifier, Span};
 use sealwax_store::{DynamoStore, RemoteSettings, open_embedded, open_remote};
 use sealwax_workflow::{Parts, Queue, Settings, Workflow};
 use sealwax_xds::{XdsConfig, XdsServer};
@@ -16,9 +16,12 @@ use super::keys::LocalKeys;
 use super::watch::{Eyes, Watch};
 use super::{issuers, sealing};
 use crate::catalog::{CacheBounds, Catalog, CatalogParts};
+use crate::certificates::Certificates;
 use crate::config::{self, Config};
 use crate::metrics::{Sampler, SamplerParts};
+use crate::notify::Webhooks;
 use crate::permission::{AskEndpoint, RegistrationIsPermission};
+use crate::registry;
 use crate::system::{SystemClock, SystemJitter, process_name};
 
 /// Bytes of certificates kept in memory: about 16,000 P-256 ones.
@@ -44,6 +47,8 @@ pub struct App {
     pub announcements: Arc<Announcements>,
     /// Watches the others.
     pub watch: Watch,
+    /// Certificates brought along and taken back.
+    pub certificates: Certificates,
 }
 
 impl App {
@@ -60,6 +65,17 @@ impl App {
         let sealer: Arc<dyn Sealer> = sealing::open(config, &store).await?;
         let issuers = eyes.issuers(issuers::build(&config.issuers, &store, &sealer, &clock)?);
         let announcements = Arc::new(Announcements::default());
+        let notifier: Arc<dyn Notifier> =
+            Arc::new(Webhooks::new(&config.notify, Arc::clone(&clock))?);
+        let certificates = Certificates {
+            store: Arc::clone(&store),
+            sealer: Arc::clone(&sealer),
+            issuers: issuers.clone(),
+            clock: Arc::clone(&clock),
+            jitter: Arc::clone(&jitter),
+            announcer: Arc::clone(&announcements) as Arc<dyn registry::Announcer>,
+            notifier: Arc::clone(&notifier),
+        };
         let workflow = Workflow::new(
             Parts {
                 store: Arc::clone(&store),
@@ -70,12 +86,15 @@ impl App {
                 clock: Arc::clone(&clock),
                 jitter: Arc::clone(&jitter),
                 announcer: Arc::clone(&announcements) as Arc<dyn sealwax_workflow::Announcer>,
+                notifier: Arc::clone(&notifier),
             },
             Settings {
                 holder: process_name(),
                 lease: config.issuance.lease,
                 key_types: issuers::key_types(&config.issuers),
                 concurrency: config.issuance.concurrency,
+                limits: issuers::limits(config),
+                gone_grace: config.renewal.gone_grace,
             },
         );
         let queue = Queue::new(workflow);
@@ -101,7 +120,7 @@ impl App {
         };
         let sampler = Sampler::new(seen, &source, eyes.metrics.clone(), &*clock);
         let watch = eyes.watch(sampler);
-        Ok(Self { store, clock, queue, catalog, xds, announcements, watch })
+        Ok(Self { store, clock, queue, catalog, xds, announcements, watch, certificates })
     }
 }
 

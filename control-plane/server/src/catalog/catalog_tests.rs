@@ -7,7 +7,7 @@ use sealwax_core::certificate::{CertificateSource as Source, Chain, verify};
 use sealwax_core::record::Registration;
 use sealwax_core::secret::{SealError, SealPlace};
 use sealwax_core::store::{
-    CertificateChange, Challenge, Change, ChangeBatch, ChangeCursor, Entry, Expected,
+    CertificateChange, Challenge, Change, ChangeBatch, ChangeCursor, Document, Entry, Expected,
     LifecycleEvent, Page, RecordVersion, Selection, StoreError, StoredCertificate,
 };
 use sealwax_core::{DomainRecord, PrivateKey, SealedKey, Span};
@@ -80,6 +80,12 @@ impl Store for Watched {
     }
     async fn create_account(&self, issuer: &str, sealed: &SealedKey) -> Result<(), StoreError> {
         self.inner.create_account(issuer, sealed).await
+    }
+    async fn document(&self, name: &str) -> Result<Option<Document>, StoreError> {
+        self.inner.document(name).await
+    }
+    async fn put_document(&self, name: &str, document: &Document) -> Result<(), StoreError> {
+        self.inner.put_document(name, document).await
     }
     async fn changes(&self, since: &ChangeCursor) -> Result<ChangeBatch, StoreError> {
         self.inner.changes(since).await

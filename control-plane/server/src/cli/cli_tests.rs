@@ -44,12 +44,14 @@ impl Drop for World {
 
 async fn world(token: Option<&str>) -> World {
     let clock = Hand::at(1_767_225_600) as Arc<dyn Clock>;
-    let store = Arc::new(MemoryStore::new(Arc::clone(&clock))) as Arc<dyn Store>;
+    let store = Arc::new(MemoryStore::new(Arc::clone(&clock)));
+    let certificates = crate::certificates::tests::over(&store, &clock);
+    let store = store as Arc<dyn Store>;
     let heard = Arc::new(Heard::default()) as Arc<dyn Announcer>;
     let registry = Registry::new(store, clock, heard, Rules::default());
     let tokens = token.map(|token| Arc::new(Tokens::one(Token::new(token).unwrap())));
     let feed = Feed::new(sealwax_core::Timestamp::from_secs(0));
-    let api = AdminApi { tokens, ..crate::admin::tests::api(registry, feed) };
+    let api = AdminApi { tokens, ..crate::admin::tests::api(registry, certificates, feed) };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = format!("http://{}", listener.local_addr().unwrap());
     let stop = CancellationToken::new();

@@ -9,7 +9,9 @@ use sealwax_core::record::KeyType;
 use sealwax_protocol::DomainName;
 use url::Url;
 
-use super::{AccessField, AccessLog, Kek, LogFormat, StoreKind, Target, Targets};
+use super::{
+    AccessField, AccessLog, Kek, LimitsPreset, LogFormat, StoreKind, Target, Targets,
+};
 
 /// Longest value accepted, in bytes; nothing sensible comes near it.
 pub(super) const VALUE_BYTES_MAX: usize = 4096;
@@ -31,6 +33,7 @@ pub(super) enum Allowed {
     Mails,
     Targets,
     Fields,
+    Words(&'static [&'static str]),
     Kek,
 }
 
@@ -53,7 +56,7 @@ impl Allowed {
         match self {
             Self::Flag => Shape::Flag,
             Self::Integer { .. } => Shape::Integer,
-            Self::Mails | Self::Targets | Self::Fields => Shape::TextOrList,
+            Self::Mails | Self::Targets | Self::Fields | Self::Words(_) => Shape::TextOrList,
             Self::Address
             | Self::Path
             | Self::Url
@@ -98,6 +101,7 @@ impl fmt::Display for Allowed {
                 let words = AccessField::ALL.map(AccessField::as_str);
                 write!(f, "a list of {}", words.join(", "))
             }
+            Self::Words(words) => write!(f, "a list of {}", words.join(", ")),
             Self::Kek => f.write_str("\"file:PATH\" or \"env:VARIABLE\""),
         }
     }
@@ -192,16 +196,21 @@ impl Read for String {
             | Allowed::Mails
             | Allowed::Targets
             | Allowed::Fields
+            | Allowed::Words(_)
             | Allowed::Kek => !text.chars().any(char::is_control),
         };
         (good && !text.is_empty()).then(|| text.to_owned())
     }
 }
 
-/// Mail addresses, without `mailto:`.
+/// Mail addresses, without `mailto:`, or words of a list.
 impl Read for Vec<String> {
-    fn read(text: &str, _: Allowed) -> Option<Self> {
-        text.split(',').map(|mail| mail_address(mail.trim())).collect()
+    fn read(text: &str, allowed: Allowed) -> Option<Self> {
+        let parts = text.split(',').map(str::trim);
+        if let Allowed::Words(words) = allowed {
+            return parts.map(|part| words.contains(&part).then(|| part.to_owned())).collect();
+        }
+        parts.map(mail_address).collect()
     }
 }
 
@@ -237,6 +246,17 @@ impl Read for StoreKind {
         match text {
             "embedded" => Some(Self::Embedded),
             "dynamodb" => Some(Self::Dynamodb),
+            _ => None,
+        }
+    }
+}
+
+impl Read for LimitsPreset {
+    fn read(text: &str, _: Allowed) -> Option<Self> {
+        match text {
+            "letsencrypt" => Some(Self::LetsEncrypt),
+            "letsencrypt-staging" => Some(Self::LetsEncryptStaging),
+            "none" => Some(Self::None),
             _ => None,
         }
     }

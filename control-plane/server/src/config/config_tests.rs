@@ -109,7 +109,7 @@ fn everything_wrong_is_reported_at_once_with_place_key_value_and_what_is_allowed
     let found = lines(text, &[("SEALWAX__EDGE__LISTEN", "nowhere"), ("SEALWAX__EDGE", "x")]);
     let expected = [
         "sealwax.toml: colour is no section; allowed: xds, edge, admin, store, keys, issuer, \
-         permission, issuance, renewal, telemetry",
+         permission, notify, issuance, renewal, limits, telemetry",
         "sealwax.toml: xds.lisen is no key; allowed: listen, budget_names",
         "environment: SEALWAX__EDGE is no key; allowed: SEALWAX__SECTION__KEY, and \
          SEALWAX__ISSUER__0__KEY for the first [[issuer]]",
@@ -142,11 +142,44 @@ fn a_listener_that_is_not_loopback_needs_its_protection() {
 }
 
 #[test]
+fn webhooks_and_limits_are_read() {
+    let text = r#"
+        [[issuer]]
+        name = "le"
+        directory = "https://ca.example/dir"
+        limits = "letsencrypt-staging"
+        [[notify]]
+        url = "https://platform.example/hooks"
+        secret_file = "secret"
+        events = ["certificate.issued", "domain.parked"]
+        [[notify]]
+        url = "http://127.0.0.1:7000/hooks"
+        secret_file = "secret"
+        [renewal]
+        gone_grace = "3d"
+        [limits]
+        orders_per_3h = 1500
+        tenant_share_percent = 25
+    "#;
+    let config = parse(text, &[]).unwrap();
+    assert_eq!(config.issuers[0].limits, Some(LimitsPreset::LetsEncryptStaging));
+    assert_eq!(config.notify[0].events, ["certificate.issued", "domain.parked"]);
+    assert_eq!(config.notify[1].events.len(), crate::notify::EVENTS.len());
+    assert_eq!(config.renewal.gone_grace, Span::from_secs(3 * 86_400));
+    assert_eq!((config.limits.orders, config.limits.name), (Some(1500), None));
+    assert_eq!(config.limits.tenant_share_percent, 25);
+}
+
+#[test]
 fn contradictions_are_refused() {
     for (text, word) in [
         ("[store]\nkind = \"dynamodb\"\n", "keys.kek is missing"),
         ("[store]\nkind = \"dynamodb\"\npath = \"x\"\n[keys]\nkek = \"env:K\"\n", "store.path"),
         ("[issuance]\non_handshake = false\n", "no certificate would ever be issued"),
+        (
+            "[[notify]]\nurl = \"http://hooks.example/\"\nsecret_file = \"s\"\n",
+            "neither https nor on a loopback",
+        ),
         ("[edge]\nlisten = \"127.0.0.1:18000\"\n", "edge.listen"),
         ("[admin]\nlisten = \"127.0.0.1:18001\"\n", "admin.listen"),
         (

@@ -10,7 +10,8 @@ use sealwax_core::record::KeyType;
 use url::Url;
 
 use super::allowed::Allowed;
-use super::{AccessLog, Kek, LogFormat, StoreKind, Targets};
+use super::{AccessLog, Kek, LimitsPreset, LogFormat, StoreKind, Targets};
+use crate::notify::EVENTS;
 
 /// A key whose value becomes a `T`.
 pub(super) struct Key<T> {
@@ -39,11 +40,18 @@ pub(super) enum Absent {
     Required,
 }
 
-/// The section that may appear several times, as `[[issuer]]`.
+/// A section that may appear several times, as `[[issuer]]`.
 pub(super) const ISSUER: &str = "issuer";
+/// As [`ISSUER`].
+pub(super) const NOTIFY: &str = "notify";
+
+/// Whether a section may appear several times.
+pub(super) fn repeats(section: &str) -> bool {
+    matches!(section, ISSUER | NOTIFY)
+}
 
 /// The sections, in the manual's order, each with what it is about.
-pub(super) const SECTIONS: [(&str, &str); 10] = [
+pub(super) const SECTIONS: [(&str, &str); 12] = [
     ("xds", "Where Envoy fetches certificates (gRPC, aggregated discovery)."),
     ("edge", "Where the filter asks for challenges and certificates."),
     ("admin", "Where operators and platforms register domains."),
@@ -55,8 +63,18 @@ pub(super) const SECTIONS: [(&str, &str); 10] = [
          any, Let's Encrypt's staging environment is used.",
     ),
     ("permission", "Asking the platform whether a domain may have a certificate."),
+    (
+        NOTIFY,
+        "Webhooks (Standard Webhooks), written as `[[notify]]`. Delivered at least once, from the \
+         store; tried again for two and a half days.",
+    ),
     ("issuance", "When and how fast certificates are issued."),
     ("renewal", "Keeping certificates fresh."),
+    (
+        "limits",
+        "What the certificate authorities allow, where it differs from what they publish. All \
+         control planes on one store share these budgets; nothing is ordered beyond them.",
+    ),
     ("telemetry", "What the process says about itself."),
 ];
 
@@ -136,6 +154,10 @@ keys! {
     ISSUER_KEY_TYPE: KeyType = issuer.key_type,
         Allowed::Choice(&["ecdsa_p256", "ecdsa_p384", "rsa2048", "rsa4096"]), Value("ecdsa_p256"),
         "Key type of certificates whose registration names none.";
+    ISSUER_LIMITS: LimitsPreset = issuer.limits,
+        Allowed::Choice(&["letsencrypt", "letsencrypt-staging", "none"]),
+        Unset("`letsencrypt-staging` for its directory, `none` on a loopback address, else `letsencrypt`"),
+        "Whose published limits it has; `[limits]` changes single ones.";
     PERMISSION_ASK_URL: Url = permission.ask_url, Allowed::Url, Unset("registered domains are allowed"),
         "Asked as `GET {ask_url}?domain=NAME` before an order: 2xx allows, 404 and 410 say the domain has left, other 4xx refuse, anything else is no answer.";
     PERMISSION_TIMEOUT: Span = permission.timeout, millis(100, 60), Value("3s"),
@@ -144,6 +166,12 @@ keys! {
         "How long a permission is remembered.";
     PERMISSION_NEGATIVE_TTL: Span = permission.negative_ttl, seconds(0, 3_600), Value("30s"),
         "How long a refusal is remembered.";
+    NOTIFY_URL: Url = notify.url, Allowed::Url, Required,
+        "Where events are posted. Must be https, or on a loopback address.";
+    NOTIFY_SECRET_FILE: PathBuf = notify.secret_file, Allowed::Path, Required,
+        "File with the secret that signs them: `whsec_` and 24 to 64 bytes in base64.";
+    NOTIFY_EVENTS: Vec<String> = notify.events, Allowed::Words(EVENTS), Unset("all of them"),
+        "The events to post.";
     ISSUANCE_CONCURRENCY: usize = issuance.concurrency, Allowed::Integer { min: 1, max: 1024 }, Value("16"),
         "Most domains worked on at a time.";
     ISSUANCE_ON_HANDSHAKE: bool = issuance.on_handshake, Allowed::Flag, Value("true"),
@@ -156,6 +184,18 @@ keys! {
         "How long a control plane may be silent before another one takes its work over.";
     RENEWAL_SWEEP_INTERVAL: Span = renewal.sweep_interval, millis(50, 3_600), Value("5s"),
         "How often the schedule is looked at for renewals and retries that are due.";
+    RENEWAL_GONE_GRACE: Span = renewal.gone_grace, seconds(0, 90 * 86_400), Value("7d"),
+        "How long a domain that has left, by the platform's word, keeps its certificate and key.";
+    LIMITS_ORDERS: u64 = limits.orders_per_3h, Allowed::Integer { min: 1, max: 10_000_000 }, Unset("as published"),
+        "New orders of one account in three hours.";
+    LIMITS_REGISTERED_DOMAIN: u64 = limits.certificates_per_registered_domain_per_week, Allowed::Integer { min: 1, max: 10_000_000 }, Unset("as published"),
+        "New certificates for names under one registered domain in seven days.";
+    LIMITS_NAME: u64 = limits.certificates_per_name_per_week, Allowed::Integer { min: 1, max: 10_000_000 }, Unset("as published"),
+        "Certificates for exactly one name in seven days.";
+    LIMITS_FAILURES: u64 = limits.failures_per_name_per_hour, Allowed::Integer { min: 1, max: 10_000_000 }, Unset("as published"),
+        "Failed validations of one name in an hour.";
+    LIMITS_TENANT_SHARE: u64 = limits.tenant_share_percent, Allowed::Integer { min: 1, max: 100 }, Value("100"),
+        "Most of an account's orders that one tenant may use, in percent.";
     TELEMETRY_LOG: LogFormat = telemetry.log, Allowed::Choice(&["text", "json"]), Value("text"),
         "Format of the log on standard error.";
     TELEMETRY_ACCESS_LOG: AccessLog = telemetry.access_log, Allowed::Fields, Unset("no access log"),

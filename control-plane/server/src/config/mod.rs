@@ -21,6 +21,7 @@ use url::Url;
 
 pub(crate) use allowed::parse_span;
 pub use problem::{Problem, Problems};
+pub(crate) use read::loopback;
 pub use reference::reference;
 
 use reader::Reader;
@@ -51,10 +52,14 @@ pub struct Config {
     pub issuers: Vec<Issuer>,
     /// Asking the platform.
     pub permission: Permission,
+    /// Telling the platform.
+    pub notify: Vec<Notify>,
     /// When and how fast to issue.
     pub issuance: Issuance,
     /// Keeping certificates fresh.
     pub renewal: Renewal,
+    /// Where limits differ from what is published.
+    pub limits: Limits,
     /// What the process says about itself.
     pub telemetry: Telemetry,
 }
@@ -157,6 +162,8 @@ pub struct Issuer {
     pub profile: Option<String>,
     /// The key type of certificates whose registration names none.
     pub key_type: KeyType,
+    /// Whose limits it has; by its directory if unset.
+    pub limits: Option<LimitsPreset>,
 }
 
 /// An external account binding (RFC 8555 section 7.3.4).
@@ -201,6 +208,45 @@ pub struct Issuance {
 pub struct Renewal {
     /// How often the schedule is looked at.
     pub sweep_interval: Span,
+    /// How long a domain that has left keeps its certificate.
+    pub gone_grace: Span,
+}
+
+/// `[[notify]]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notify {
+    /// Where to.
+    pub url: Url,
+    /// The file with the secret that signs.
+    pub secret_file: PathBuf,
+    /// What for.
+    pub events: Vec<String>,
+}
+
+/// `[limits]`; `None`: as published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// New orders of an account in three hours.
+    pub orders: Option<u64>,
+    /// New certificates under a registered domain in a week.
+    pub registered_domain: Option<u64>,
+    /// Certificates of one name in a week.
+    pub name: Option<u64>,
+    /// Failed validations of one name in an hour.
+    pub failures: Option<u64>,
+    /// Most of the orders one tenant may use.
+    pub tenant_share_percent: u64,
+}
+
+/// `[[issuer]] limits`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitsPreset {
+    /// Let's Encrypt's production CA.
+    LetsEncrypt,
+    /// Let's Encrypt's staging CA.
+    LetsEncryptStaging,
+    /// No limits.
+    None,
 }
 
 /// `[telemetry]`

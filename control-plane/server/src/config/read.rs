@@ -4,14 +4,15 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use sealwax_core::record::KeyType;
-use url::Url;
+use url::{Host, Url};
 
 use super::keys::{self, Entry};
 use super::reader::{Position, Reader};
 use super::{
-    Admin, Binding, Config, Edge, Issuance, Issuer, KEK_FILE, Kek, Permission, Renewal,
-    STAGING_DIRECTORY, STAGING_NAME, Store, StoreKind, Telemetry, Xds,
+    Admin, Binding, Config, Edge, Issuance, Issuer, KEK_FILE, Kek, Limits, Notify, Permission,
+    Renewal, STAGING_DIRECTORY, STAGING_NAME, Store, StoreKind, Telemetry, Xds,
 };
+use crate::notify::EVENTS;
 
 /// Reads all sections before giving up on any, so that every problem is noted.
 pub(super) fn read(reader: &mut Reader) -> Option<Config> {
@@ -23,7 +24,10 @@ pub(super) fn read(reader: &mut Reader) -> Option<Config> {
     let issuers = read_issuers(reader);
     let permission = read_permission(reader);
     let issuance = read_issuance(reader);
+    let notify = read_notify(reader);
     let sweep_interval = reader.get(&keys::RENEWAL_SWEEP_INTERVAL, None);
+    let gone_grace = reader.get(&keys::RENEWAL_GONE_GRACE, None);
+    let limits = read_limits(reader);
     let log = reader.get(&keys::TELEMETRY_LOG, None);
     let access_log = reader.optional(&keys::TELEMETRY_ACCESS_LOG, None);
     let census_rate = reader.get(&keys::TELEMETRY_CENSUS_RATE, None);
@@ -38,7 +42,9 @@ pub(super) fn read(reader: &mut Reader) -> Option<Config> {
         issuers: issuers?,
         permission: permission?,
         issuance: issuance?,
-        renewal: Renewal { sweep_interval: sweep_interval? },
+        notify: notify?,
+        renewal: Renewal { sweep_interval: sweep_interval?, gone_grace: gone_grace? },
+        limits: limits?,
         telemetry: Telemetry {
             log: log?,
             access_log: access_log?.unwrap_or_default().0,
@@ -166,7 +172,7 @@ fn read_kek(reader: &mut Reader, store: Option<&Store>) -> Option<Kek> {
 }
 
 fn read_issuers(reader: &mut Reader) -> Option<Vec<Issuer>> {
-    let count = reader.issuers();
+    let count = reader.repeated(keys::ISSUER);
     if count == 0 {
         return Some(vec![staging()?]);
     }
@@ -191,6 +197,7 @@ fn staging() -> Option<Issuer> {
         binding: None,
         profile: None,
         key_type: KeyType::default(),
+        limits: None,
     })
 }
 
@@ -203,6 +210,7 @@ fn read_issuer(reader: &mut Reader, at: Position) -> Option<Issuer> {
     let hmac_key_file = reader.optional(&keys::ISSUER_EAB_HMAC_KEY_FILE, at);
     let profile = reader.optional(&keys::ISSUER_PROFILE, at);
     let key_type = reader.get(&keys::ISSUER_KEY_TYPE, at);
+    let limits = reader.optional(&keys::ISSUER_LIMITS, at);
     let binding = match (kid?, hmac_key_file?) {
         (Some(kid), Some(hmac_key_file)) => Some(Binding { kid, hmac_key_file }),
         (None, None) => None,
@@ -225,6 +233,7 @@ fn read_issuer(reader: &mut Reader, at: Position) -> Option<Issuer> {
         binding,
         profile: profile?,
         key_type: key_type?,
+        limits: limits?,
     })
 }
 
@@ -238,6 +247,50 @@ fn read_permission(reader: &mut Reader) -> Option<Permission> {
         timeout: timeout?,
         cache_ttl: cache_ttl?,
         negative_ttl: negative_ttl?,
+    })
+}
+
+fn read_notify(reader: &mut Reader) -> Option<Vec<Notify>> {
+    let count = reader.repeated(keys::NOTIFY);
+    let read: Vec<Option<Notify>> =
+        (0..count).map(|position| read_receiver(reader, Some(position))).collect();
+    read.into_iter().collect()
+}
+
+fn read_receiver(reader: &mut Reader, at: Position) -> Option<Notify> {
+    let url = reader.get(&keys::NOTIFY_URL, at);
+    let secret_file = reader.get(&keys::NOTIFY_SECRET_FILE, at);
+    let events = reader.optional(&keys::NOTIFY_EVENTS, at);
+    if url.as_ref().is_some_and(|url| url.scheme() != "https" && !loopback(url)) {
+        let said = "is neither https nor on a loopback address: events would be read on the way";
+        reader.refuse(&keys::NOTIFY_URL.entry, at, said);
+    }
+    let all = || EVENTS.iter().map(|&event| event.to_owned()).collect();
+    Some(Notify { url: url?, secret_file: secret_file?, events: events?.unwrap_or_else(all) })
+}
+
+/// Whether a URL is on this machine.
+pub(crate) fn loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+fn read_limits(reader: &mut Reader) -> Option<Limits> {
+    let orders = reader.optional(&keys::LIMITS_ORDERS, None);
+    let registered_domain = reader.optional(&keys::LIMITS_REGISTERED_DOMAIN, None);
+    let name = reader.optional(&keys::LIMITS_NAME, None);
+    let failures = reader.optional(&keys::LIMITS_FAILURES, None);
+    let tenant_share_percent = reader.get(&keys::LIMITS_TENANT_SHARE, None);
+    Some(Limits {
+        orders: orders?,
+        registered_domain: registered_domain?,
+        name: name?,
+        failures: failures?,
+        tenant_share_percent: tenant_share_percent?,
     })
 }
 

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use toml::{Table, Value};
 
 use super::allowed::{Allowed, Read, Shape, VALUE_BYTES_MAX};
-use super::keys::{ALL, Absent, Entry, ISSUER, Key};
+use super::keys::{ALL, Absent, Entry, Key, repeats};
 use super::problem::Problem;
 
-/// Most `[[issuer]]` sections.
-pub(super) const ISSUERS_MAX: usize = 8;
+/// Most sections of one name: of `[[issuer]]`, of `[[notify]]`.
+pub(super) const REPEATED_MAX: usize = 8;
 /// What every override in the environment starts with.
 pub(super) const ENVIRONMENT_PREFIX: &str = "SEALWAX__";
 
@@ -89,22 +89,24 @@ impl Reader {
         }
     }
 
-    /// How many `[[issuer]]` sections there are, in the file or beyond it in the environment.
-    pub(super) fn issuers(&mut self) -> usize {
-        let in_file = self.root.get(ISSUER).and_then(Value::as_array).map_or(0, Vec::len);
+    /// How many `[[issuer]]` sections there are (or others that repeat), in the file or beyond it
+    /// in the environment.
+    pub(super) fn repeated(&mut self, section: &str) -> usize {
+        let in_file = self.root.get(section).and_then(Value::as_array).map_or(0, Vec::len);
         let in_environment = self
             .environment
             .keys()
             .filter_map(|name| environment_parts(name))
+            .filter(|(found, ..)| found.eq_ignore_ascii_case(section))
             .filter_map(|(_, position, _)| position)
             .max()
             .map_or(0, |last| last.saturating_add(1));
         let count = in_file.max(in_environment);
-        if count > ISSUERS_MAX {
-            let said = format!("is there {count} times; allowed: at most {ISSUERS_MAX}");
-            self.problems.push(Problem::new(self.file.clone(), ISSUER.to_owned(), None, said));
+        if count > REPEATED_MAX {
+            let said = format!("is there {count} times; allowed: at most {REPEATED_MAX}");
+            self.problems.push(Problem::new(self.file.clone(), section.to_owned(), None, said));
         }
-        count.min(ISSUERS_MAX)
+        count.min(REPEATED_MAX)
     }
 
     pub(super) fn problems(self) -> Vec<Problem> {
@@ -150,9 +152,12 @@ impl Reader {
             }
             for (path, table) in tables_of(section, value) {
                 let Some(table) = table else {
-                    let said =
-                        if section == ISSUER { "is written as [[issuer]]" } else { "is a section" };
-                    unknown.push((path, said.to_owned()));
+                    let said = if repeats(section) {
+                        format!("is written as [[{section}]]")
+                    } else {
+                        "is a section".to_owned()
+                    };
+                    unknown.push((path, said));
                     continue;
                 };
                 for name in table.keys().filter(|name| !names.contains(&name.as_str())) {
@@ -170,7 +175,7 @@ impl Reader {
         for name in self.environment.keys() {
             let known = environment_parts(name).is_some_and(|(section, position, key)| {
                 let section = section.to_ascii_lowercase();
-                position.is_some() == (section == ISSUER)
+                position.is_some() == repeats(&section)
                     && names_in(&section).iter().any(|known| known.to_ascii_uppercase() == key)
             });
             if !known {
@@ -201,12 +206,12 @@ fn environment_parts(name: &str) -> Option<(&str, Position, &str)> {
 
 /// The tables of a section, each with its path; `None`: not a table.
 fn tables_of<'a>(section: &str, value: &'a Value) -> Vec<(String, Option<&'a Table>)> {
-    if section != ISSUER {
+    if !repeats(section) {
         return vec![(section.to_owned(), value.as_table())];
     }
     let Some(tables) = value.as_array() else { return vec![(section.to_owned(), None)] };
     let numbered = tables.iter().enumerate();
-    numbered.map(|(position, table)| (format!("{ISSUER}[{position}]"), table.as_table())).collect()
+    numbered.map(|(position, table)| (format!("{section}[{position}]"), table.as_table())).collect()
 }
 
 fn names_in(section: &str) -> Vec<&'static str> {

@@ -1,6 +1,6 @@
 //! The manual of every key, written from the same table the reader uses.
 
-use super::keys::{ALL, Absent, Entry, ISSUER, SECTIONS};
+use super::keys::{ALL, Absent, Entry, SECTIONS, repeats};
 use super::reader::environment_name;
 
 const HEAD: &str = "\
@@ -24,7 +24,7 @@ pub fn reference() -> String {
     let mut text = HEAD.to_owned();
     for (section, about) in SECTIONS {
         let heading =
-            if section == ISSUER { format!("[[{section}]]") } else { format!("[{section}]") };
+            if repeats(section) { format!("[[{section}]]") } else { format!("[{section}]") };
         text.push_str(&format!("\n## `{heading}`\n\n{about}\n"));
         for entry in ALL.iter().filter(|entry| entry.section == section) {
             describe(&mut text, entry);
@@ -34,7 +34,7 @@ pub fn reference() -> String {
 }
 
 fn describe(text: &mut String, entry: &Entry) {
-    let position = (entry.section == ISSUER).then_some(0);
+    let position = repeats(entry.section).then_some(0);
     let absent = match entry.absent {
         Absent::Value(value) => format!("default `{value}`"),
         Absent::Unset(words) => format!("default: {words}"),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sealwax_core::SealedKey;
 use sealwax_core::store::{
-    Challenge, Change, ChangeBatch, ChangeCursor, Entry, LifecycleEvent, Page, RecordVersion,
+    Challenge, Change, ChangeBatch, ChangeCursor, Document, Entry, LifecycleEvent, Page, RecordVersion,
     Selection, Store, StoreError,
 };
 use sealwax_core::{Clock, Timestamp};
@@ -180,6 +180,14 @@ impl Store for MeteredStore {
 
     async fn create_account(&self, issuer: &str, sealed: &SealedKey) -> Result<(), StoreError> {
         self.timed("create_account", self.inner.create_account(issuer, sealed)).await
+    }
+
+    async fn document(&self, name: &str) -> Result<Option<Document>, StoreError> {
+        self.timed("document", self.inner.document(name)).await
+    }
+
+    async fn put_document(&self, name: &str, document: &Document) -> Result<(), StoreError> {
+        self.timed("put_document", self.inner.put_document(name, document)).await
     }
 
     async fn changes(&self, since: &ChangeCursor) -> Result<ChangeBatch, StoreError> {

@@ -8,6 +8,7 @@
 //! | challenge answer | `C#token` | `answer` |
 //! | ACME account | `A#issuer` | `account` |
 //! | change log entry | `G#shard` | `stamp#write id` |
+//! | shared document | `B#name` | `document` |
 //! | schema, marks of jobs | `S#schema`, `S#mark#job` | `schema`, `mark` |
 
 use std::collections::HashMap;
@@ -189,6 +190,11 @@ pub(crate) fn schema_key() -> Item {
 /// Key of a long job's bookmark.
 pub(crate) fn mark_key(job: &str) -> Item {
     key(format!("S#mark#{job}"), "mark")
+}
+
+/// Key of a shared document.
+pub(crate) fn document_key(name: &str) -> Item {
+    key(format!("B#{name}"), "document")
 }
 
 /// The shard of a name among `shards`.

@@ -272,7 +272,7 @@ pub(crate) fn selected(selection: &Selection, record: &DomainRecord) -> bool {
             .is_none_or(|tenant| record.registration.tenant.as_ref() == Some(tenant))
         && selection
             .due_before
-            .is_none_or(|moment| record.wake_at().is_some_and(|wake_at| wake_at < moment))
+            .is_none_or(|moment| record.scheduled_at().is_some_and(|at| at < moment))
 }
 
 fn domain_of(entry: &Item) -> Result<Option<DomainName>, StoreError> {

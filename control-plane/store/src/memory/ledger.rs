@@ -5,8 +5,8 @@ use std::ops::Bound;
 
 use sealwax_core::record::DomainRecord;
 use sealwax_core::store::{
-    CertificateChange, Challenge, Change, ChangeBatch, ChangeCursor, Changed, Entry, Expected,
-    LifecycleEvent, RecordVersion, StoreError, Stored, StoredCertificate,
+    CertificateChange, Challenge, Change, ChangeBatch, ChangeCursor, Changed, Document, Entry,
+    Expected, LifecycleEvent, RecordVersion, StoreError, Stored, StoredCertificate,
 };
 use sealwax_core::{SealedKey, Timestamp};
 use sealwax_protocol::{ChallengeToken, DomainName};
@@ -25,6 +25,7 @@ pub(super) struct Ledger {
     events: HashMap<DomainName, Vec<LifecycleEvent>>,
     accounts: BTreeMap<String, SealedKey>,
     marks: HashMap<String, String>,
+    documents: HashMap<String, Document>,
     log: Vec<DomainName>,
 }
 
@@ -150,6 +151,25 @@ impl Ledger {
             return Err(StoreError::Lost { domain: issuer.to_owned() });
         }
         self.accounts.insert(issuer.to_owned(), sealed);
+        Ok(())
+    }
+
+    pub(super) fn document(&self, name: &str, now: Timestamp) -> Option<Document> {
+        self.documents.get(name).filter(|found| found.expires_at > now).cloned()
+    }
+
+    pub(super) fn put_document(
+        &mut self,
+        name: &str,
+        document: &Document,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let version = self.document(name, now).map_or(0, |found| found.version);
+        if version != document.version {
+            return Err(StoreError::Lost { domain: name.to_owned() });
+        }
+        let written = Document { version: version + 1, ..document.clone() };
+        self.documents.insert(name.to_owned(), written);
         Ok(())
     }
 

@@ -14,6 +14,7 @@ use sealwax_protocol::{ChallengeToken, DomainName};
 pub(crate) const LIFE: Span = Span::from_secs(90 * 86_400);
 
 pub(crate) struct MemoryCa {
+    name: &'static str,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
     root: CertifiedIssuer<'static, KeyPair>,
@@ -25,6 +26,9 @@ struct State {
     faults: HashMap<&'static str, VecDeque<IssueError>>,
     rejects: HashMap<DomainName, Refusal>,
     signed: u32,
+    renewal_info: Option<RenewalInfo>,
+    suggested_for: Option<String>,
+    asked: usize,
 }
 
 struct Placed {
@@ -36,12 +40,12 @@ struct Placed {
 }
 
 impl MemoryCa {
-    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(name: &'static str, clock: Arc<dyn Clock>) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         params.distinguished_name.push(rcgen::DnType::CommonName, "Memory CA");
         let root = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        Self { clock, state: Mutex::default(), root }
+        Self { name, clock, state: Mutex::default(), root }
     }
 
     /// The next calls of this kind fail like this.
@@ -61,6 +65,20 @@ impl MemoryCa {
     pub(crate) fn orders_for(&self, domain: &DomainName) -> usize {
         let state = self.state.lock().unwrap();
         state.orders.values().filter(|placed| placed.domain == *domain).count()
+    }
+
+    /// Suggests this time for the first certificate that is asked about.
+    pub(crate) fn suggest(&self, info: RenewalInfo) {
+        self.state.lock().unwrap().renewal_info = Some(info);
+    }
+
+    /// How often it was asked when to renew.
+    pub(crate) fn asked(&self) -> usize {
+        self.state.lock().unwrap().asked
+    }
+
+    pub(crate) fn orders(&self) -> usize {
+        self.state.lock().unwrap().orders.len()
     }
 
     pub(crate) fn signed(&self) -> u32 {
@@ -99,7 +117,7 @@ impl MemoryCa {
 #[async_trait]
 impl Issuer for MemoryCa {
     fn name(&self) -> &str {
-        "memory"
+        self.name
     }
 
     async fn place_order(&self, request: &OrderRequest) -> Result<String, IssueError> {
@@ -167,8 +185,12 @@ impl Issuer for MemoryCa {
         self.with(order_url, |placed| Ok(placed.chain.clone().expect("valid")))
     }
 
-    async fn renewal_info(&self, _ari_id: &str) -> Result<Option<RenewalInfo>, IssueError> {
-        Ok(None)
+    async fn renewal_info(&self, ari_id: &str) -> Result<Option<RenewalInfo>, IssueError> {
+        self.fault("renewal_info")?;
+        let mut state = self.state.lock().unwrap();
+        state.asked += 1;
+        let first = state.suggested_for.get_or_insert_with(|| ari_id.to_owned()) == ari_id;
+        Ok(state.renewal_info.clone().filter(|_| first))
     }
 
     async fn revoke(&self, _leaf_der: &[u8]) -> Result<(), IssueError> {

@@ -11,16 +11,20 @@
 pub(crate) mod ca;
 pub(crate) mod tripwire;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use sealwax_core::budget::Limits;
 use sealwax_core::issuer::Issuer;
 use sealwax_core::permission::{Permission, Verdict};
 use sealwax_core::record::{KeyType, Registration};
 use sealwax_core::secret::{SealError, SealPlace, Sealer};
 use sealwax_core::store::{Change, Entry, Expected, Store};
-use sealwax_core::{Clock, DomainRecord, Jitter, PrivateKey, SealedKey, Span, Timestamp};
+use sealwax_core::{
+    Clock, Delivery, DomainRecord, Jitter, Notice, Notifier, PrivateKey, SealedKey, Span, Timestamp,
+};
 use sealwax_protocol::DomainName;
 use sealwax_store::memory::MemoryStore;
 use sealwax_workflow::{Announcer, KeyError, KeyMaker, Parts, Settings, Workflow};
@@ -114,13 +118,49 @@ impl Announcer for Heard {
     fn resync(&self) {}
 }
 
+/// How long what a domain that left has is kept.
+pub(crate) const GONE_GRACE: Span = Span::from_secs(7 * 86_400);
+
+/// The platform's end of the notifications: wants to hear of every public event.
+#[derive(Default)]
+pub(crate) struct Receiver {
+    pub(crate) away: AtomicBool,
+    pub(crate) got: std::sync::Mutex<Vec<(String, String)>>,
+}
+
+#[async_trait]
+impl Notifier for Receiver {
+    fn receivers(&self, kind: &str) -> Vec<String> {
+        let public = kind.starts_with("domain.") || kind.starts_with("certificate.");
+        public.then(|| "platform".to_owned()).into_iter().collect()
+    }
+
+    async fn deliver(&self, notice: &Notice, _record: &DomainRecord) -> Delivery {
+        if self.away.load(Ordering::SeqCst) {
+            return Delivery::Failed { detail: "away".to_owned() };
+        }
+        self.got.lock().unwrap().push((notice.kind.clone(), notice.id.clone()));
+        Delivery::Done
+    }
+}
+
+impl Receiver {
+    pub(crate) fn kinds(&self) -> Vec<String> {
+        self.got.lock().unwrap().iter().map(|(kind, _)| kind.clone()).collect()
+    }
+}
+
 /// The world: what outlives a process.
 pub(crate) struct World {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) ca: Arc<MemoryCa>,
+    /// The CA after the first one.
+    pub(crate) spare: Option<Arc<MemoryCa>>,
     pub(crate) platform: Arc<Platform>,
     pub(crate) heard: Arc<Heard>,
+    pub(crate) receiver: Arc<Receiver>,
+    pub(crate) limits: BTreeMap<String, Limits>,
     pub(crate) tripwire: Arc<Tripwire>,
 }
 
@@ -139,10 +179,13 @@ impl World {
         let clock = Arc::new(ManualClock(AtomicU64::new(START.millis())));
         Self {
             store: Arc::new(store(Arc::clone(&clock) as Arc<dyn Clock>)),
-            ca: Arc::new(MemoryCa::new(Arc::clone(&clock) as Arc<dyn Clock>)),
+            ca: Arc::new(MemoryCa::new("memory", Arc::clone(&clock) as Arc<dyn Clock>)),
+            spare: None,
             clock,
             platform: Arc::new(Platform(std::sync::Mutex::new(Verdict::Granted))),
             heard: Arc::new(Heard::default()),
+            receiver: Arc::new(Receiver::default()),
+            limits: BTreeMap::new(),
             tripwire: Arc::new(Tripwire::default()),
         }
     }
@@ -150,31 +193,63 @@ impl World {
     /// A process: new workflow, same world.
     pub(crate) fn process(&self, holder: &str) -> Workflow {
         let store = TrippedStore::new(Arc::clone(&self.store), Arc::clone(&self.tripwire));
-        let issuer = TrippedIssuer::new(Arc::clone(&self.ca), Arc::clone(&self.tripwire));
+        let tripped = |ca: &Arc<MemoryCa>| {
+            let issuer = TrippedIssuer::new(Arc::clone(ca), Arc::clone(&self.tripwire));
+            Arc::new(issuer) as Arc<dyn Issuer>
+        };
         Workflow::new(
             Parts {
                 store: Arc::new(store),
                 sealer: Arc::new(PlainSealer),
                 permission: Arc::clone(&self.platform) as Arc<dyn Permission>,
-                issuers: vec![Arc::new(issuer) as Arc<dyn Issuer>],
+                issuers: std::iter::once(&self.ca).chain(&self.spare).map(tripped).collect(),
                 keys: Arc::new(QuickKeys),
                 clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
                 jitter: Arc::new(NoJitter),
                 announcer: Arc::clone(&self.heard) as Arc<dyn Announcer>,
+                notifier: Arc::clone(&self.receiver) as Arc<dyn Notifier>,
             },
             Settings {
                 holder: holder.to_owned(),
                 lease: Span::from_secs(30),
-                key_types: std::collections::BTreeMap::new(),
+                key_types: BTreeMap::new(),
                 concurrency: 4,
+                limits: self.limits.clone(),
+                gone_grace: GONE_GRACE,
             },
         )
     }
 
+    /// With a second CA behind the first.
+    pub(crate) fn with_spare(mut self) -> Self {
+        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        self.spare = Some(Arc::new(MemoryCa::new("spare", clock)));
+        self
+    }
+
+    /// With limits for the first CA.
+    pub(crate) fn limited(mut self, limits: Limits) -> Self {
+        self.limits.insert("memory".to_owned(), limits);
+        self
+    }
+
     pub(crate) async fn register(&self, name: &str) -> DomainName {
+        self.put(name, Registration::default()).await
+    }
+
+    pub(crate) async fn register_for(&self, tenant: &str, name: &str) -> DomainName {
+        let tenant = Some(tenant.to_owned());
+        self.put(name, Registration { tenant, ..Registration::default() }).await
+    }
+
+    pub(crate) async fn register_with(&self, issuer: &str, name: &str) -> DomainName {
+        let issuer = Some(issuer.to_owned());
+        self.put(name, Registration { issuer, ..Registration::default() }).await
+    }
+
+    async fn put(&self, name: &str, registration: Registration) -> DomainName {
         let domain = DomainName::parse(name).unwrap();
-        let record =
-            DomainRecord::registered(domain.clone(), Registration::default(), self.clock.now());
+        let record = DomainRecord::registered(domain.clone(), registration, self.clock.now());
         self.store.write(Change::of(record, Expected::Absent)).await.unwrap();
         domain
     }

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use sealwax_core::SealedKey;
 use sealwax_core::issuer::{IssueError, Issuer, OrderRequest, OrderView, RenewalInfo};
 use sealwax_core::store::{
-    Challenge, Change, ChangeBatch, ChangeCursor, Entry, LifecycleEvent, Page, RecordVersion,
-    Selection, Store, StoreError,
+    Challenge, Change, ChangeBatch, ChangeCursor, Document, Entry, LifecycleEvent, Page,
+    RecordVersion, Selection, Store, StoreError,
 };
 use sealwax_core::{Chain, Timestamp};
 use sealwax_protocol::{ChallengeToken, DomainName};
@@ -121,6 +121,12 @@ impl Store for TrippedStore {
     }
     async fn create_account(&self, issuer: &str, sealed: &SealedKey) -> Result<(), StoreError> {
         self.inner.create_account(issuer, sealed).await
+    }
+    async fn document(&self, name: &str) -> Result<Option<Document>, StoreError> {
+        self.inner.document(name).await
+    }
+    async fn put_document(&self, name: &str, document: &Document) -> Result<(), StoreError> {
+        self.tripwire.pass("put_document", self.inner.put_document(name, document)).await
     }
     async fn changes(&self, since: &ChangeCursor) -> Result<ChangeBatch, StoreError> {
         self.inner.changes(since).await

@@ -1,6 +1,6 @@
 //! One token bucket, as Let's Encrypt keeps its own: the generic cell rate algorithm.
 
-use sealwax_core::{Span, Timestamp};
+use crate::timestamp::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// A limit: so many at once, one more after each interval.
@@ -76,6 +76,18 @@ impl Bucket {
     pub fn empty_until(self, limit: Limit, until: Timestamp) -> Self {
         let rest = limit.interval.scale(limit.burst.max(1) - 1, 1);
         Self { full_at: self.full_at.max(until + rest) }
+    }
+
+    /// A bucket that is full from this moment on.
+    #[must_use]
+    pub const fn full_from(full_at: Timestamp) -> Self {
+        Self { full_at }
+    }
+
+    /// When nothing is missing any more.
+    #[must_use]
+    pub const fn full_at(self) -> Timestamp {
+        self.full_at
     }
 
     /// Nothing is missing: it need not be kept.

@@ -1,8 +1,8 @@
 //! Budgets of whole accounts.
 
+use crate::issuer::LimitScope;
+use crate::timestamp::{Span, Timestamp};
 use proptest::prelude::*;
-use sealwax_core::issuer::LimitScope;
-use sealwax_core::{Span, Timestamp};
 use sealwax_protocol::DomainName;
 
 use super::*;

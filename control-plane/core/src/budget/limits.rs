@@ -2,7 +2,7 @@
 //! published on 2026-08-05 (<https://letsencrypt.org/docs/rate-limits/>); another CA's are
 //! configuration.
 
-use sealwax_core::Span;
+use crate::timestamp::Span;
 use serde::{Deserialize, Serialize};
 
 use super::bucket::Limit;
@@ -107,6 +107,19 @@ impl Default for RequestLimits {
 }
 
 impl Limits {
+    /// Those of Let's Encrypt's staging CA, as published on 2026-04-10
+    /// (<https://letsencrypt.org/docs/staging-environment/>).
+    #[must_use]
+    pub fn staging() -> Self {
+        Self {
+            orders_per_account: Limit::per(1500, HOUR.scale(3, 1)),
+            certificates_per_registered_domain: Limit::per(30_000, WEEK),
+            certificates_per_exact_set: Limit::per(30_000, WEEK),
+            failures_per_name: Limit::per(200, HOUR),
+            ..Self::default()
+        }
+    }
+
     /// The limit of a kind of request.
     #[must_use]
     pub const fn request(&self, kind: RequestKind) -> Limit {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use sealwax_core::issuer::LimitScope;
-use sealwax_core::{Span, Timestamp};
+use crate::issuer::LimitScope;
+use crate::timestamp::{Span, Timestamp};
 use sealwax_protocol::DomainName;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,47 @@ pub enum BucketKey {
     Accounts,
     /// Requests of a kind.
     Requests(RequestKind),
+    /// Who waits for that bucket, one behind the other: full again when the last one's turn is.
+    Line(Box<Self>),
+}
+
+/// Where a bucket is kept, because of who shares it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// One name's: with the name's record, so its own conditional writes keep it.
+    Name,
+    /// All names' under a registered domain.
+    RegisteredDomain(String),
+    /// All names' of an account.
+    Account,
+    /// This machine's address: not shared with other replicas.
+    Address,
+}
+
+/// How much of the account's orders must be left for more urgent ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Headroom {
+    /// None: someone waits for it now.
+    #[default]
+    None,
+    /// A tenth: ordinary work.
+    Tenth,
+    /// Half: names that failed before must not use up what the others need.
+    Half,
+}
+
+impl BucketKey {
+    /// Where it is kept.
+    #[must_use]
+    pub fn part(&self) -> Part {
+        match self {
+            Self::Orders | Self::Tenant(_) => Part::Account,
+            Self::RegisteredDomain(domain) => Part::RegisteredDomain(domain.clone()),
+            Self::ExactSet(_) | Self::Failures(_) | Self::ConsecutiveFailures(_) => Part::Name,
+            Self::Accounts | Self::Requests(_) => Part::Address,
+            Self::Line(of) => of.part(),
+        }
+    }
 }
 
 /// What kind of order it is, as far as limits go.
@@ -76,6 +117,27 @@ pub struct Exhausted {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct BudgetState(Vec<(BucketKey, Bucket)>);
+
+impl BudgetState {
+    /// What of it is kept in this place.
+    #[must_use]
+    pub fn part(&self, part: &Part) -> Self {
+        Self(self.0.iter().filter(|(key, _)| key.part() == *part).cloned().collect())
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn with(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
+    /// Nothing is used.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
 
 /// The limits of one CA and what is used of them.
 #[derive(Clone, Debug)]
@@ -121,6 +183,50 @@ impl Budget {
         self.draw(&claims(need), now)
     }
 
+    /// Takes what an order needs from the buckets of some parts, all or nothing, and only if so
+    /// much of the account's orders is left for more urgent ones.
+    ///
+    /// # Errors
+    /// The limit that has room again last.
+    pub fn reserve_of(
+        &mut self,
+        need: &Need<'_>,
+        parts: &[Part],
+        headroom: Headroom,
+        now: Timestamp,
+    ) -> Result<(), Exhausted> {
+        let shared = self.limits.tenant_share_permille >= 1000;
+        let claims = claims(need).into_iter().filter(|claim| {
+            let whole = shared && matches!(claim.key, BucketKey::Tenant(_));
+            parts.contains(&claim.key.part()) && !whole
+        });
+        let claims: Vec<_> = claims.map(|claim| self.keeping(claim, headroom)).collect();
+        self.draw(&claims, now)
+    }
+
+    /// A turn in the line for what is used up: nobody who waits comes back to find that all the
+    /// others came back too.
+    pub fn stand_in_line(&mut self, exhausted: &Exhausted) -> Timestamp {
+        let limit = self.limit(&exhausted.key);
+        let line = self.buckets.entry(BucketKey::Line(Box::new(exhausted.key.clone())));
+        let line = line.or_default();
+        let turn = line.full_at().max(exhausted.until);
+        *line = Bucket::full_from(turn + limit.interval);
+        turn
+    }
+
+    /// Gives back what is only spent when a certificate comes of the order: CAs count an order
+    /// that failed as an order and as a failure, and as nothing else.
+    pub fn give_back_certificate(&mut self, need: &Need<'_>) {
+        for claim in claims(need) {
+            let counts =
+                matches!(claim.key, BucketKey::ExactSet(_) | BucketKey::RegisteredDomain(_));
+            if counts {
+                self.restore_tokens(&claim);
+            }
+        }
+    }
+
     /// Takes what a new account needs.
     ///
     /// # Errors
@@ -139,12 +245,29 @@ impl Budget {
 
     /// Gives back what was reserved for an order that was certainly not placed.
     pub fn give_back(&mut self, need: &Need<'_>) {
-        for claim in claims(need).into_iter().filter(|claim| claim.cost > 0) {
-            let limit = self.limit(&claim.key);
-            if let Some(bucket) = self.buckets.get_mut(&claim.key) {
-                *bucket = bucket.give_back(limit, claim.cost);
-            }
+        for claim in claims(need) {
+            self.restore_tokens(&claim);
         }
+    }
+
+    fn restore_tokens(&mut self, claim: &Claim) {
+        let limit = self.limit(&claim.key);
+        if let Some(bucket) = self.buckets.get_mut(&claim.key) {
+            *bucket = bucket.give_back(limit, claim.cost);
+        }
+    }
+
+    fn keeping(&self, claim: Claim, headroom: Headroom) -> Claim {
+        if !matches!(claim.key, BucketKey::Orders | BucketKey::Tenant(_)) {
+            return claim;
+        }
+        let burst = self.limit(&claim.key).burst;
+        let keep = match headroom {
+            Headroom::None => 0,
+            Headroom::Tenth => burst / 10,
+            Headroom::Half => burst / 2,
+        };
+        Claim { keep, ..claim }
     }
 
     /// A validation of the name failed.
@@ -177,6 +300,12 @@ impl Budget {
         *bucket = bucket.empty_until(limit, until);
     }
 
+    /// When every bucket is full again: until then the state has to be kept.
+    #[must_use]
+    pub fn full_at(&self) -> Timestamp {
+        self.buckets.values().map(|bucket| bucket.full_at()).max().unwrap_or_default()
+    }
+
     /// Buckets held.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -194,7 +323,8 @@ impl Budget {
         for claim in claims {
             let bucket = self.buckets.get(&claim.key).copied().unwrap_or_default();
             // A claim of nothing needs one to be there all the same.
-            let until = bucket.available_at(self.limit(&claim.key), claim.cost.max(1), now);
+            let there = claim.cost.max(1).saturating_add(claim.keep);
+            let until = bucket.available_at(self.limit(&claim.key), there, now);
             if until > now && exhausted.as_ref().is_none_or(|found| found.until < until) {
                 exhausted =
                     Some(Exhausted { until, scope: scope(&claim.key), key: claim.key.clone() });
@@ -230,6 +360,7 @@ impl Budget {
             BucketKey::ConsecutiveFailures(_) => limits.consecutive_failures_per_name,
             BucketKey::Accounts => limits.accounts_per_address,
             BucketKey::Requests(kind) => limits.request(*kind),
+            BucketKey::Line(of) => self.limit(of),
         }
     }
 }
@@ -238,15 +369,17 @@ struct Claim {
     key: BucketKey,
     /// Zero: there must be room, but it is taken later, or never.
     cost: u64,
+    /// What must be left after it.
+    keep: u64,
 }
 
 impl Claim {
     const fn spend(key: BucketKey) -> Self {
-        Self { key, cost: 1 }
+        Self { key, cost: 1, keep: 0 }
     }
 
     const fn room(key: BucketKey) -> Self {
-        Self { key, cost: 0 }
+        Self { key, cost: 0, keep: 0 }
     }
 }
 
@@ -271,7 +404,7 @@ fn claims(need: &Need<'_>) -> Vec<Claim> {
     claims
 }
 
-const fn scope(key: &BucketKey) -> LimitScope {
+fn scope(key: &BucketKey) -> LimitScope {
     match key {
         BucketKey::Orders | BucketKey::Tenant(_) => LimitScope::Account,
         BucketKey::RegisteredDomain(_) => LimitScope::RegisteredDomain,
@@ -279,6 +412,7 @@ const fn scope(key: &BucketKey) -> LimitScope {
             LimitScope::Name
         }
         BucketKey::Accounts | BucketKey::Requests(_) => LimitScope::Ca,
+        BucketKey::Line(of) => scope(of),
     }
 }
 

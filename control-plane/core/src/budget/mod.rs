@@ -6,6 +6,9 @@
 //!                                            '──> until when, and what the limit covers
 //! ```
 //!
+//! The buckets are kept where they are shared: a name's own in its record, a registered domain's
+//! and an account's each in a document of the store ([`Part`]).
+//!
 //! Pure arithmetic on times that are handed in: whoever owns a [`Budget`] loads and stores its
 //! [state](Budget::state). The CA has the last word: what it says is put in by
 //! [`Budget::correct`].
@@ -16,7 +19,7 @@ mod limits;
 mod registered;
 
 pub use bucket::{Bucket, Limit};
-pub use ledger::{BucketKey, Budget, BudgetState, Exhausted, Need, OrderKind};
+pub use ledger::{BucketKey, Budget, BudgetState, Exhausted, Headroom, Need, OrderKind, Part};
 pub use limits::{Limits, RequestKind, RequestLimits};
 pub use registered::{is_public_suffix, registered_domain};
 

@@ -1,0 +1,252 @@
+//! Telling the platform what happened: notices wait in the domain's record until they are
+//! delivered, so that a crash loses none.
+
+use async_trait::async_trait;
+use aws_lc_rs::digest::{SHA256, digest};
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Jitter;
+use crate::failure::bounded_detail;
+use crate::record::DomainRecord;
+use crate::store::LifecycleEvent;
+use crate::timestamp::{Span, Timestamp};
+
+/// Most notices a record keeps; the oldest is dropped for a new one.
+pub const NOTICES_MAX: usize = 16;
+/// How long other replicas leave a new notice to the process that wrote it.
+const FIRST_GRACE: Span = Span::from_secs(15);
+/// Waits after the 1st, 2nd, … failed delivery. After the last one the notice is dropped: two
+/// days and a half in all.
+const WAITS: [Span; 8] = [
+    Span::from_secs(10),
+    Span::from_secs(60),
+    Span::from_secs(600),
+    Span::from_secs(3_600),
+    Span::from_secs(6 * 3_600),
+    Span::from_secs(12 * 3_600),
+    Span::from_secs(16 * 3_600),
+    Span::from_secs(24 * 3_600),
+];
+/// Wait when there was no free place to deliver at all.
+const BUSY_WAIT: Span = Span::from_secs(20);
+
+/// One event for one endpoint, not delivered yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// Names the event for its receiver: the same at each delivery.
+    pub id: String,
+    /// Whom it is for, as [`Notifier::receivers`] named them.
+    pub to: String,
+    /// What happened.
+    pub kind: String,
+    /// When.
+    pub at: Timestamp,
+    /// What was seen, bounded.
+    pub detail: String,
+    /// Failed deliveries.
+    pub attempts: u32,
+    /// When it is delivered next.
+    pub next_at: Timestamp,
+}
+
+/// How a delivery ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// The receiver has it.
+    Done,
+    /// Not delivered; try again.
+    Failed {
+        /// What was seen.
+        detail: String,
+    },
+    /// Not even tried: too much is being delivered, or the receiver failed just now.
+    Busy,
+    /// There is no such receiver any more.
+    NoReceiver,
+}
+
+/// Delivers notices.
+#[async_trait]
+pub trait Notifier: Send + Sync + 'static {
+    /// Who wants to hear of events of this kind.
+    fn receivers(&self, kind: &str) -> Vec<String>;
+
+    /// Delivers a notice, with the record as it is now. Bounded in time by the implementation.
+    async fn deliver(&self, notice: &Notice, record: &DomainRecord) -> Delivery;
+}
+
+/// Nobody wants to hear of anything.
+#[derive(Clone, Copy, Debug)]
+pub struct Nobody;
+
+#[async_trait]
+impl Notifier for Nobody {
+    fn receivers(&self, _kind: &str) -> Vec<String> {
+        Vec::new()
+    }
+
+    async fn deliver(&self, _notice: &Notice, _record: &DomainRecord) -> Delivery {
+        Delivery::NoReceiver
+    }
+}
+
+/// Puts events into the record's outbox, one notice for each receiver. What no longer fits is
+/// dropped, oldest first, and returned.
+pub fn enqueue(
+    record: &mut DomainRecord,
+    events: &[LifecycleEvent],
+    notifier: &dyn Notifier,
+) -> Vec<Notice> {
+    for event in events {
+        for to in notifier.receivers(&event.kind) {
+            let id = notice_id(record, event, &to);
+            record.outbox.push(Notice {
+                id,
+                to,
+                kind: event.kind.clone(),
+                at: event.at,
+                detail: bounded_detail(&event.detail),
+                attempts: 0,
+                next_at: event.at + FIRST_GRACE,
+            });
+        }
+    }
+    let excess = record.outbox.len().saturating_sub(NOTICES_MAX);
+    record.outbox.drain(..excess).collect()
+}
+
+/// The same event has the same name for all its receivers' deliveries; another never has.
+fn notice_id(record: &DomainRecord, event: &LifecycleEvent, to: &str) -> String {
+    use std::fmt::Write as _;
+    let at = event.at.millis();
+    let text = format!("{}|{}|{at}|{}|{to}", record.domain, event.kind, record.created_at.millis());
+    let hash = digest(&SHA256, text.as_bytes());
+    hash.as_ref().iter().take(16).fold("msg_".to_owned(), |mut id, byte| {
+        // Writing to a String cannot fail.
+        if write!(id, "{byte:02x}").is_err() {
+            id.clear();
+        }
+        id
+    })
+}
+
+/// The outbox after a delivery, and the notice if it was given up.
+#[must_use]
+pub fn delivered(
+    mut record: DomainRecord,
+    id: &str,
+    outcome: &Delivery,
+    now: Timestamp,
+    jitter: &dyn Jitter,
+) -> (DomainRecord, Option<Notice>) {
+    let Some(at) = record.outbox.iter().position(|notice| notice.id == id) else {
+        return (record, None);
+    };
+    let mut notice = record.outbox.remove(at);
+    let wait = match outcome {
+        Delivery::Done | Delivery::NoReceiver => return (record, None),
+        Delivery::Busy => Some(BUSY_WAIT),
+        Delivery::Failed { .. } => {
+            let wait = usize::try_from(notice.attempts).ok().and_then(|tried| WAITS.get(tried));
+            notice.attempts = notice.attempts.saturating_add(1);
+            wait.copied()
+        }
+    };
+    let Some(wait) = wait else { return (record, Some(notice)) };
+    notice.next_at = now + wait + wait.scale(jitter.permille().min(1000), 4_000);
+    record.outbox.push(notice);
+    (record, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use sealwax_protocol::DomainName;
+
+    use super::*;
+    use crate::record::Registration;
+
+    struct Zero;
+
+    impl Jitter for Zero {
+        fn permille(&self) -> u64 {
+            0
+        }
+    }
+
+    struct Two;
+
+    #[async_trait]
+    impl Notifier for Two {
+        fn receivers(&self, kind: &str) -> Vec<String> {
+            if kind == "certificate.issued" { vec!["a".into(), "b".into()] } else { Vec::new() }
+        }
+
+        async fn deliver(&self, _notice: &Notice, _record: &DomainRecord) -> Delivery {
+            Delivery::Done
+        }
+    }
+
+    const fn at(secs: u64) -> Timestamp {
+        Timestamp::from_millis(secs * 1000)
+    }
+
+    fn record() -> DomainRecord {
+        let domain = DomainName::parse("a.example.com").unwrap();
+        DomainRecord::registered(domain, Registration::default(), at(0))
+    }
+
+    fn event(kind: &str, secs: u64) -> LifecycleEvent {
+        LifecycleEvent { at: at(secs), kind: kind.into(), detail: String::new() }
+    }
+
+    #[test]
+    fn an_event_waits_for_each_receiver_and_for_no_one_else() {
+        let mut record = record();
+        let events = [event("certificate.issued", 1), event("attempt.failed", 1)];
+        assert!(enqueue(&mut record, &events, &Two).is_empty());
+        let to: Vec<_> = record.outbox.iter().map(|notice| notice.to.as_str()).collect();
+        assert_eq!(to, ["a", "b"]);
+        assert_ne!(record.outbox[0].id, record.outbox[1].id);
+        assert_eq!(record.wake_at(), Some(at(16)), "due by itself if this process dies");
+    }
+
+    #[test]
+    fn a_receiver_that_is_away_is_tried_for_days_and_then_given_up() {
+        let mut record = record();
+        enqueue(&mut record, &[event("certificate.issued", 0)], &Two);
+        record.outbox.truncate(1);
+        let id = record.outbox[0].id.clone();
+        let failed = Delivery::Failed { detail: "connection refused".into() };
+        let mut tries = 0;
+        let (mut now, mut given_up) = (at(0), None);
+        while given_up.is_none() {
+            (record, given_up) = delivered(record, &id, &failed, now, &Zero);
+            now = record.wake_at().unwrap_or(now);
+            tries += 1;
+        }
+        assert_eq!(tries, WAITS.len() + 1);
+        assert!(now.secs() > 2 * 86_400 && record.outbox.is_empty());
+    }
+
+    #[test]
+    fn a_delivery_that_was_not_tried_is_no_failure() {
+        let mut record = record();
+        enqueue(&mut record, &[event("certificate.issued", 0)], &Two);
+        let id = record.outbox[0].id.clone();
+        let (record, given_up) = delivered(record, &id, &Delivery::Busy, at(5), &Zero);
+        assert_eq!(given_up, None);
+        assert!(record.outbox.iter().all(|notice| notice.attempts == 0));
+    }
+
+    #[test]
+    fn the_outbox_is_bounded_and_says_what_it_dropped() {
+        let mut record = record();
+        let mut dropped = 0;
+        for second in 0..20 {
+            dropped += enqueue(&mut record, &[event("certificate.issued", second)], &Two).len();
+        }
+        assert_eq!(record.outbox.len(), NOTICES_MAX);
+        assert_eq!(dropped, 40 - NOTICES_MAX);
+        assert_eq!(record.outbox.last().map(|notice| notice.at), Some(at(19)));
+    }
+}

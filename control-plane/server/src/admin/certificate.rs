@@ -1,0 +1,95 @@
+//! Bringing a certificate along, and having one revoked.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use bytes::Bytes;
+use serde::{Deserialize, Deserializer};
+use zeroize::Zeroizing;
+
+use super::domains::malformed_body;
+use super::view::DomainView;
+use super::{AdminApi, parse_name};
+use crate::certificates::CertificateError;
+use crate::registry::RegistryError;
+use crate::web::{PROBLEM_JSON, Problem};
+
+/// A certificate and its key.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CertificateBody {
+    /// The chain, leaf first, PEM.
+    chain_pem: String,
+    /// The leaf's private key, PKCS#8 in PEM.
+    #[serde(deserialize_with = "wiped")]
+    #[schema(value_type = String)]
+    key_pem: Zeroizing<String>,
+}
+
+fn wiped<'de, D: Deserializer<'de>>(from: D) -> Result<Zeroizing<String>, D::Error> {
+    String::deserialize(from).map(Zeroizing::new)
+}
+
+/// Puts a certificate in place that was brought along. It is served at once and never renewed by
+/// itself.
+#[utoipa::path(put, path = "/v1/domains/{domain}/certificate", tag = "domains",
+    params(("domain" = String, Path, description = "The domain")),
+    request_body(content = CertificateBody, content_type = "application/json"),
+    responses(
+        (status = 200, description = "It is served", body = DomainView),
+        (status = 422, description = "Chain, key and name do not fit together", body = Problem,
+            content_type = PROBLEM_JSON),
+        (status = "4XX", description = "Refused", body = Problem, content_type = PROBLEM_JSON),
+        (status = "5XX", description = "Try again", body = Problem, content_type = PROBLEM_JSON)))]
+pub(super) async fn import(
+    State(api): State<AdminApi>,
+    Path(domain): Path<String>,
+    body: Bytes,
+) -> Result<Json<DomainView>, Problem> {
+    let domain = parse_name(&domain)?;
+    // The parser's words may quote what it stumbled over, and that may be the key.
+    let said: CertificateBody = serde_json::from_slice(&body)
+        .map_err(|_| malformed_body("the body is {\"chain_pem\": TEXT, \"key_pem\": TEXT}"))?;
+    let record = api.certificates.import(&domain, &said.chain_pem, &said.key_pem).await?;
+    Ok(Json(DomainView::from(&record)))
+}
+
+/// Has the CA revoke the certificate that is served; another one is issued at once.
+#[utoipa::path(post, path = "/v1/domains/{domain}/certificate/revoke", tag = "domains",
+    params(("domain" = String, Path, description = "The domain")),
+    responses(
+        (status = 202, description = "It is revoked and being replaced", body = DomainView),
+        (status = 409, description = "It was not ordered here", body = Problem,
+            content_type = PROBLEM_JSON),
+        (status = "4XX", description = "Refused", body = Problem, content_type = PROBLEM_JSON),
+        (status = "5XX", description = "Try again", body = Problem, content_type = PROBLEM_JSON)))]
+pub(super) async fn revoke(
+    State(api): State<AdminApi>,
+    Path(domain): Path<String>,
+) -> Result<(StatusCode, Json<DomainView>), Problem> {
+    let record = api.certificates.revoke(&parse_name(&domain)?).await?;
+    Ok((StatusCode::ACCEPTED, Json(DomainView::from(&record))))
+}
+
+impl From<CertificateError> for Problem {
+    fn from(error: CertificateError) -> Self {
+        let detail = error.to_string();
+        match error {
+            CertificateError::Chain(_) | CertificateError::Key => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "certificate-refused", detail)
+            }
+            CertificateError::None(_) => {
+                Self::new(StatusCode::NOT_FOUND, "certificate-not-found", detail)
+            }
+            CertificateError::NotOurs(_) => Self::new(StatusCode::CONFLICT, "not-ours", detail),
+            CertificateError::Ca(_) => Self::new(StatusCode::BAD_GATEWAY, "ca-refused", detail),
+            CertificateError::Seal(error) => {
+                tracing::error!(%error, "a key cannot be sealed");
+                let said = "the private key cannot be sealed; the log says why";
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "not-sealed", said)
+            }
+            CertificateError::Contended(domain) => RegistryError::Contended(domain).into(),
+            CertificateError::Store(error) => RegistryError::Store(error).into(),
+        }
+    }
+}

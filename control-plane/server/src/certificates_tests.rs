@@ -1,0 +1,162 @@
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use rcgen::{CertificateParams, KeyPair};
+use sealwax_core::issuer::{OrderRequest, OrderView, RenewalInfo};
+use sealwax_core::notice::Nobody;
+use sealwax_core::{DomainState, SealedKey, Work};
+use sealwax_store::memory::MemoryStore;
+
+use super::*;
+use crate::registry::tests::{Hand, Heard};
+use crate::system::SystemJitter;
+
+/// Binds nothing: the place is the sealer's matter, not this one's.
+struct Open;
+
+#[async_trait]
+impl Sealer for Open {
+    async fn seal(&self, _: SealPlace<'_>, key: &PrivateKey) -> Result<SealedKey, SealError> {
+        Ok(SealedKey::new(key.expose().to_vec()))
+    }
+
+    async fn open(&self, _: SealPlace<'_>, sealed: &SealedKey) -> Result<PrivateKey, SealError> {
+        Ok(PrivateKey::new(Zeroizing::new(sealed.as_bytes().to_vec())))
+    }
+}
+
+/// A CA that only revokes.
+#[derive(Default)]
+struct Revoker(Mutex<Vec<Vec<u8>>>);
+
+#[async_trait]
+impl Issuer for Revoker {
+    fn name(&self) -> &str {
+        "ca"
+    }
+    async fn place_order(&self, _: &OrderRequest) -> Result<String, IssueError> {
+        unreachable!()
+    }
+    async fn observe(&self, _: &str) -> Result<OrderView, IssueError> {
+        unreachable!()
+    }
+    async fn answer(&self, _: &str) -> Result<(), IssueError> {
+        unreachable!()
+    }
+    async fn finalize(&self, _: &str, _: &[u8]) -> Result<(), IssueError> {
+        unreachable!()
+    }
+    async fn download(&self, _: &str) -> Result<Chain, IssueError> {
+        unreachable!()
+    }
+    async fn renewal_info(&self, _: &str) -> Result<Option<RenewalInfo>, IssueError> {
+        unreachable!()
+    }
+    async fn revoke(&self, leaf_der: &[u8]) -> Result<(), IssueError> {
+        self.0.lock().unwrap().push(leaf_der.to_vec());
+        Ok(())
+    }
+}
+
+struct World {
+    certificates: Certificates,
+    store: Arc<MemoryStore>,
+    ca: Arc<Revoker>,
+    heard: Arc<Heard>,
+}
+
+const NOW: u64 = 1_767_225_600;
+
+/// Over a store, with a CA that only revokes.
+pub(crate) fn over(store: &Arc<MemoryStore>, clock: &Arc<dyn Clock>) -> Certificates {
+    Certificates {
+        store: Arc::clone(store) as Arc<dyn Store>,
+        sealer: Arc::new(Open),
+        issuers: vec![Arc::new(Revoker::default()) as Arc<dyn Issuer>],
+        clock: Arc::clone(clock),
+        jitter: Arc::new(SystemJitter::default()),
+        announcer: Arc::new(Heard::default()),
+        notifier: Arc::new(Nobody),
+    }
+}
+
+fn world() -> World {
+    let clock = Hand::at(NOW) as Arc<dyn Clock>;
+    let store = Arc::new(MemoryStore::new(Arc::clone(&clock)));
+    let (ca, heard) = (Arc::new(Revoker::default()), Arc::new(Heard::default()));
+    let mut certificates = over(&store, &clock);
+    certificates.issuers = vec![Arc::clone(&ca) as Arc<dyn Issuer>];
+    certificates.announcer = Arc::clone(&heard) as Arc<dyn Announcer>;
+    World { certificates, store, ca, heard }
+}
+
+/// A certificate for a name and its key; both valid at the tests' moments.
+pub(crate) fn made(name: &str) -> (String, String) {
+    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    let moment = |secs| time::OffsetDateTime::from_unix_timestamp(secs).unwrap();
+    let now = i64::try_from(NOW).unwrap();
+    (params.not_before, params.not_after) = (moment(now), moment(now + 90 * 86_400));
+    let key = KeyPair::generate().unwrap();
+    (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+}
+
+fn domain() -> DomainName {
+    DomainName::parse("a.example.com").unwrap()
+}
+
+#[tokio::test]
+async fn what_was_brought_along_is_served_watched_and_not_renewed() {
+    let world = world();
+    let (chain, key) = made("a.example.com");
+    let record = world.certificates.import(&domain(), &chain, &key).await.unwrap();
+    assert_eq!(record.state(), DomainState::Issued);
+    let held = record.certificate.clone().unwrap();
+    assert_eq!((held.source, held.renew_at), (CertificateSource::Imported, None));
+    let two_thirds = Timestamp::from_millis((NOW + 60 * 86_400) * 1000);
+    assert_eq!(record.wake_at(), Some(two_thirds), "its end is pointed out in time");
+    assert_eq!(record.scheduled_at(), None);
+    let entry = world.store.load(&[domain()]).await.unwrap().remove(0).unwrap();
+    assert_eq!(entry.certificate.unwrap().chain.pem(), chain);
+    assert_eq!(*world.heard.0.lock().unwrap(), ["changed a.example.com"]);
+    let again = made("a.example.com");
+    world.certificates.import(&domain(), &again.0, &again.1).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_chain_a_key_and_a_name_that_do_not_fit_are_refused() {
+    let world = world();
+    let (chain, key) = made("a.example.com");
+    let (_, other_key) = made("a.example.com");
+    let (other_chain, its_key) = made("b.example.com");
+    for (chain, key) in
+        [(&chain, &other_key), (&other_chain, &its_key), (&key, &key), (&chain, &chain)]
+    {
+        let refused = world.certificates.import(&domain(), chain, key).await.unwrap_err();
+        let said = refused.to_string();
+        assert!(matches!(refused, CertificateError::Chain(_) | CertificateError::Key), "{said}");
+        assert!(!said.contains("PRIVATE KEY-----"), "{said}");
+    }
+    assert!(world.store.load(&[domain()]).await.unwrap().remove(0).is_none());
+}
+
+#[tokio::test]
+async fn a_revoked_certificate_is_replaced_at_once() {
+    let world = world();
+    let (chain, key) = made("a.example.com");
+    world.certificates.import(&domain(), &chain, &key).await.unwrap();
+    let refused = world.certificates.revoke(&domain()).await.unwrap_err();
+    assert!(matches!(refused, CertificateError::NotOurs(_)), "{refused}");
+    let entry = world.store.load(&[domain()]).await.unwrap().remove(0).unwrap();
+    let mut record = entry.stored.record;
+    record.certificate.as_mut().unwrap().ordered_from = Some("ca".to_owned());
+    let change = Change::of(record, Expected::Version(entry.stored.version));
+    world.store.write(change).await.unwrap();
+    let record = world.certificates.revoke(&domain()).await.unwrap();
+    assert!(matches!(record.work, Work::Wanted { .. }));
+    assert!(record.certificate.is_some(), "served until the new one is there");
+    let leaf = Chain::from_pem(chain).unwrap().leaf_der().unwrap();
+    assert_eq!(*world.ca.0.lock().unwrap(), [leaf]);
+    let nobody = DomainName::parse("nobody.example.com").unwrap();
+    let missing = world.certificates.revoke(&nobody).await.unwrap_err();
+    assert!(matches!(missing, CertificateError::None(_)));
+}

@@ -1,0 +1,303 @@
+//! The CA's limits, shared by all replicas: nothing is ordered that they have no room for.
+//!
+//! A name's own limits are in its record and change with it. What names share is in documents of
+//! the store: each reservation is a conditional write on what was read, so two replicas never
+//! spend the same token. A crash after a reservation loses a token and never gains one.
+
+mod desk;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sealwax_core::budget::{
+    Budget, BudgetState, Exhausted, Headroom, Limits, Need, OrderKind, Part, registered_domain,
+};
+use sealwax_core::issuer::LimitScope;
+use sealwax_core::store::{Document, Store, StoreError};
+use sealwax_core::{DomainRecord, Span, Timestamp};
+use sealwax_protocol::DomainName;
+
+use desk::{Ask, Desk};
+
+/// How often a reservation starts anew because another replica wrote first.
+const RELOADS_MAX: u32 = 8;
+/// How long a document outlives its last bucket.
+const KEPT: Span = Span::from_secs(86_400);
+
+/// The budgets of all issuers that have limits.
+pub(crate) struct Budgets {
+    store: Arc<dyn Store>,
+    issuers: BTreeMap<String, Kept>,
+}
+
+struct Kept {
+    limits: Limits,
+    account: Desk,
+    /// What counts by address, not by account: each replica has its own.
+    address: Mutex<Budget>,
+}
+
+/// Why nothing may be ordered now.
+pub(crate) enum Refused {
+    /// A limit has no room.
+    Exhausted {
+        /// When it is this domain's turn.
+        until: Timestamp,
+        /// Which limit.
+        detail: String,
+    },
+    /// The store does not say: nothing is ordered on a guess.
+    Store(StoreError),
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<Exhausted> for Refused {
+    fn from(exhausted: Exhausted) -> Self {
+        Self::Exhausted { until: exhausted.until, detail: exhausted.to_string() }
+    }
+}
+
+impl Budgets {
+    pub(crate) fn new(store: &Arc<dyn Store>, limits: &BTreeMap<String, Limits>) -> Self {
+        let kept = |(name, limits): (&String, &Limits)| {
+            let kept = Kept {
+                account: Desk::new(Arc::clone(store), account_document(name), limits.clone()),
+                address: Mutex::new(Budget::new(limits.clone())),
+                limits: limits.clone(),
+            };
+            (name.clone(), kept)
+        };
+        Self { store: Arc::clone(store), issuers: limits.iter().map(kept).collect() }
+    }
+
+    /// Takes what an order of this record needs. Returns what the record must keep; nothing if
+    /// the issuer has no limits.
+    pub(crate) async fn reserve(
+        &self,
+        issuer: &str,
+        record: &DomainRecord,
+        headroom: Headroom,
+        now: Timestamp,
+    ) -> Result<Option<BudgetState>, Refused> {
+        let Some(kept) = self.issuers.get(issuer) else { return Ok(None) };
+        let need = need(record, issuer, now);
+        let mut own = kept.of_name(record, issuer);
+        own.reserve_of(&need, &[Part::Name], headroom, now)?;
+        kept.address().reserve_of(&need, &[Part::Address], headroom, now)?;
+        if need.kind == OrderKind::First {
+            // Read first: a registered domain without room must not cost the account a token.
+            self.registered_domain_has_room(issuer, kept, &need, now).await?;
+            kept.account.ask(Ask::reserve(&need, headroom), now).await?;
+            if let Err(refused) = self.take_registered_domain(issuer, kept, &need, now).await {
+                kept.account.ask(Ask::give_back(&need), now).await?;
+                return Err(refused);
+            }
+        }
+        Ok(Some(own.state(now)))
+    }
+
+    /// A validation failed: the name's failures are counted, and what only certificates count
+    /// for is given back. Returns what the record must keep.
+    pub(crate) async fn failed(
+        &self,
+        issuer: &str,
+        record: &DomainRecord,
+        now: Timestamp,
+    ) -> Option<BudgetState> {
+        let kept = self.issuers.get(issuer)?;
+        let need = need(record, issuer, now);
+        let mut own = kept.of_name(record, issuer);
+        own.failed(&record.domain, now);
+        own.give_back_certificate(&need);
+        if need.kind == OrderKind::First {
+            let change = |budget: &mut Budget| {
+                budget.give_back_certificate(&need);
+                Ok(())
+            };
+            if let Err(Refused::Store(error)) = self.change(issuer, kept, &need, now, change).await
+            {
+                // Fewer orders than allowed, never more.
+                tracing::debug!(domain = %record.domain, %error, "a token is not given back");
+            }
+        }
+        Some(own.state(now))
+    }
+
+    /// A certificate was issued: the name's row of failures is over.
+    pub(crate) fn succeeded(
+        &self,
+        issuer: &str,
+        record: &DomainRecord,
+        now: Timestamp,
+    ) -> Option<BudgetState> {
+        let kept = self.issuers.get(issuer)?;
+        let mut own = kept.of_name(record, issuer);
+        own.succeeded(&record.domain);
+        Some(own.state(now))
+    }
+
+    /// The CA says that a limit is used up: its count is right, ours was not. Returns what the
+    /// record must keep, if it is a limit of the name.
+    pub(crate) async fn correct(
+        &self,
+        issuer: &str,
+        record: &DomainRecord,
+        scope: LimitScope,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<BudgetState>, StoreError> {
+        let Some(kept) = self.issuers.get(issuer) else { return Ok(None) };
+        let domain = &record.domain;
+        match scope {
+            LimitScope::Name => {
+                let mut own = kept.of_name(record, issuer);
+                own.correct(scope, domain, until);
+                return Ok(Some(own.state(now)));
+            }
+            LimitScope::RegisteredDomain => {
+                let need = Need { domain, tenant: None, kind: OrderKind::First };
+                let change = |budget: &mut Budget| {
+                    budget.correct(scope, domain, until);
+                    Ok(())
+                };
+                if let Err(Refused::Store(error)) =
+                    self.change(issuer, kept, &need, now, change).await
+                {
+                    return Err(error);
+                }
+            }
+            LimitScope::Account => {
+                let correct = Ask::Correct { domain: domain.clone(), until };
+                if let Err(Refused::Store(error)) = kept.account.ask(correct, now).await {
+                    return Err(error);
+                }
+            }
+            LimitScope::Ca => kept.address().correct(scope, domain, until),
+        }
+        Ok(None)
+    }
+
+    async fn registered_domain_has_room(
+        &self,
+        issuer: &str,
+        kept: &Kept,
+        need: &Need<'_>,
+        now: Timestamp,
+    ) -> Result<(), Refused> {
+        let part = [domain_part(need.domain)];
+        let look = |budget: &mut Budget| match budget.reserve_of(need, &part, Headroom::None, now) {
+            Ok(()) => {
+                budget.give_back_certificate(need);
+                Ok(())
+            }
+            Err(exhausted) => {
+                Err(Exhausted { until: budget.stand_in_line(&exhausted), ..exhausted })
+            }
+        };
+        self.change(issuer, kept, need, now, look).await
+    }
+
+    async fn take_registered_domain(
+        &self,
+        issuer: &str,
+        kept: &Kept,
+        need: &Need<'_>,
+        now: Timestamp,
+    ) -> Result<(), Refused> {
+        let part = [domain_part(need.domain)];
+        let take = |budget: &mut Budget| budget.reserve_of(need, &part, Headroom::None, now);
+        self.change(issuer, kept, need, now, take).await
+    }
+
+    /// Changes a registered domain's document. What the change refuses is refused, but written
+    /// all the same if it changed something: a turn in the line.
+    async fn change(
+        &self,
+        issuer: &str,
+        kept: &Kept,
+        need: &Need<'_>,
+        now: Timestamp,
+        change: impl Fn(&mut Budget) -> Result<(), Exhausted> + Send + Sync,
+    ) -> Result<(), Refused> {
+        let name = domain_document(issuer, need.domain);
+        for _ in 0..RELOADS_MAX {
+            let found = self.store.document(&name).await?;
+            let mut budget = restored(&kept.limits, found.as_ref())?;
+            let before = budget.state(now);
+            let outcome = change(&mut budget);
+            if budget.state(now) == before {
+                return outcome.map_err(Refused::from);
+            }
+            let version = found.map_or(0, |found| found.version);
+            match self.store.put_document(&name, &document(&budget, version, now)?).await {
+                Ok(()) => return outcome.map_err(Refused::from),
+                Err(StoreError::Lost { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(contended(&name).into())
+    }
+}
+
+impl Kept {
+    fn of_name(&self, record: &DomainRecord, issuer: &str) -> Budget {
+        let used = record.usage.get(issuer).cloned().unwrap_or_default();
+        Budget::restore(self.limits.clone(), used)
+    }
+
+    fn address(&self) -> std::sync::MutexGuard<'_, Budget> {
+        self.address.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What an order of this record counts for.
+pub(crate) fn need<'a>(record: &'a DomainRecord, issuer: &str, now: Timestamp) -> Need<'a> {
+    let held = record.certificate.as_ref();
+    let held = held.filter(|held| held.ordered_from.as_deref() == Some(issuer));
+    let window = record.watch.as_ref().and_then(|watch| watch.window);
+    let kind = match held {
+        None => OrderKind::First,
+        // Exempt only in the window that the CA itself has said (Let's Encrypt's rule).
+        Some(held) if held.ari_id.is_some() && window.is_some_and(|w| w.start <= now) => {
+            OrderKind::ReplacingRenewal
+        }
+        Some(_) => OrderKind::Renewal,
+    };
+    Need { domain: &record.domain, tenant: record.registration.tenant.as_deref(), kind }
+}
+
+fn restored(limits: &Limits, found: Option<&Document>) -> Result<Budget, StoreError> {
+    let Some(found) = found else { return Ok(Budget::new(limits.clone())) };
+    let state = serde_json::from_str(&found.text).map_err(|error| StoreError::Unreadable {
+        key: "a budget".to_owned(),
+        detail: error.to_string(),
+    })?;
+    Ok(Budget::restore(limits.clone(), state))
+}
+
+fn document(budget: &Budget, version: u64, now: Timestamp) -> Result<Document, StoreError> {
+    let text = serde_json::to_string(&budget.state(now))
+        .map_err(|error| StoreError::Bug { detail: format!("a budget as JSON: {error}") })?;
+    Ok(Document { text, version, expires_at: budget.full_at().max(now) + KEPT })
+}
+
+fn contended(name: &str) -> StoreError {
+    StoreError::Unavailable { detail: format!("{name} is written all the time") }
+}
+
+fn domain_part(domain: &DomainName) -> Part {
+    Part::RegisteredDomain(registered_domain(domain).to_owned())
+}
+
+fn account_document(issuer: &str) -> String {
+    format!("budget#{issuer}")
+}
+
+fn domain_document(issuer: &str, domain: &DomainName) -> String {
+    format!("budget#{issuer}#{}", registered_domain(domain))
+}

@@ -1,0 +1,161 @@
+//! Where an account's budget is drawn on: one write for everyone who waits.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sealwax_core::Timestamp;
+use sealwax_core::budget::{
+    Budget, BudgetState, Exhausted, Headroom, Limits, Need, OrderKind, Part,
+};
+use sealwax_core::issuer::LimitScope;
+use sealwax_core::store::{Store, StoreError};
+use sealwax_protocol::DomainName;
+use tokio::sync::oneshot;
+
+use super::{RELOADS_MAX, Refused, contended, document, restored};
+
+/// One account's desk in this process. Whoever comes to its window serves all who wait there with
+/// one write; other replicas have desks of their own, and the write's condition between them.
+pub(super) struct Desk {
+    store: Arc<dyn Store>,
+    name: String,
+    limits: Limits,
+    /// Bounded by the queue's runs, each of which waits once.
+    waiting: Mutex<Vec<Waiting>>,
+    /// What was last read or written, with its version.
+    window: tokio::sync::Mutex<Option<(Budget, u64)>>,
+}
+
+struct Waiting {
+    ask: Ask,
+    answer: oneshot::Sender<Answer>,
+}
+
+type Answer = Result<(), Refused>;
+
+/// What is asked of an account's budget.
+pub(super) enum Ask {
+    /// An order.
+    Reserve { domain: DomainName, tenant: Option<String>, headroom: Headroom },
+    /// An order that is not placed after all.
+    GiveBack { domain: DomainName, tenant: Option<String> },
+    /// What the CA said.
+    Correct { domain: DomainName, until: Timestamp },
+}
+
+impl Ask {
+    pub(super) fn reserve(need: &Need<'_>, headroom: Headroom) -> Self {
+        let tenant = need.tenant.map(str::to_owned);
+        Self::Reserve { domain: need.domain.clone(), tenant, headroom }
+    }
+
+    pub(super) fn give_back(need: &Need<'_>) -> Self {
+        let tenant = need.tenant.map(str::to_owned);
+        Self::GiveBack { domain: need.domain.clone(), tenant }
+    }
+
+    fn apply(&self, budget: &mut Budget, now: Timestamp) -> Result<(), Exhausted> {
+        match self {
+            Self::Reserve { domain, tenant, headroom } => {
+                let need = first(domain, tenant.as_deref());
+                budget.reserve_of(&need, &[Part::Account], *headroom, now).map_err(|exhausted| {
+                    Exhausted { until: budget.stand_in_line(&exhausted), ..exhausted }
+                })
+            }
+            Self::GiveBack { domain, tenant } => {
+                // Only this account's buckets are at hand.
+                budget.give_back(&first(domain, tenant.as_deref()));
+                Ok(())
+            }
+            Self::Correct { domain, until } => {
+                budget.correct(LimitScope::Account, domain, *until);
+                Ok(())
+            }
+        }
+    }
+}
+
+fn first<'a>(domain: &'a DomainName, tenant: Option<&'a str>) -> Need<'a> {
+    Need { domain, tenant, kind: OrderKind::First }
+}
+
+impl Desk {
+    pub(super) fn new(store: Arc<dyn Store>, name: String, limits: Limits) -> Self {
+        let waiting = Mutex::default();
+        Self { store, name, limits, waiting, window: tokio::sync::Mutex::new(None) }
+    }
+
+    pub(super) async fn ask(&self, ask: Ask, now: Timestamp) -> Answer {
+        let (answer, mut answered) = oneshot::channel();
+        self.waiting().push(Waiting { ask, answer });
+        let mut window = self.window.lock().await;
+        match answered.try_recv() {
+            Ok(answer) => return answer,
+            Err(oneshot::error::TryRecvError::Empty) => {}
+            // Whoever served it was stopped midway: what came of it is not known.
+            Err(oneshot::error::TryRecvError::Closed) => return Err(contended(&self.name).into()),
+        }
+        let served = std::mem::take(&mut *self.waiting());
+        let asks: Vec<&Ask> = served.iter().map(|waiting| &waiting.ask).collect();
+        let outcome = self.serve(&mut window, &asks, now).await;
+        drop(window);
+        answer_all(served, outcome);
+        answered.await.unwrap_or_else(|_| Err(contended(&self.name).into()))
+    }
+
+    async fn serve(
+        &self,
+        window: &mut Option<(Budget, u64)>,
+        asks: &[&Ask],
+        now: Timestamp,
+    ) -> Result<Vec<Result<(), Exhausted>>, StoreError> {
+        for _ in 0..RELOADS_MAX {
+            // Forgotten until the write is known: an unknown outcome is read again.
+            let (mut budget, version) = match window.take() {
+                Some(known) => known,
+                None => {
+                    let found = self.store.document(&self.name).await?;
+                    let version = found.as_ref().map_or(0, |found| found.version);
+                    (restored(&self.limits, found.as_ref())?, version)
+                }
+            };
+            let before: BudgetState = budget.state(now);
+            let answers = asks.iter().map(|ask| ask.apply(&mut budget, now)).collect();
+            if budget.state(now) == before {
+                *window = Some((budget, version));
+                return Ok(answers);
+            }
+            let written = document(&budget, version, now)?;
+            match self.store.put_document(&self.name, &written).await {
+                Ok(()) => {
+                    *window = Some((budget, version + 1));
+                    return Ok(answers);
+                }
+                Err(StoreError::Lost { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(contended(&self.name))
+    }
+
+    fn waiting(&self) -> std::sync::MutexGuard<'_, Vec<Waiting>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn answer_all(served: Vec<Waiting>, outcome: Result<Vec<Result<(), Exhausted>>, StoreError>) {
+    match outcome {
+        Ok(answers) => {
+            for (waiting, answer) in served.into_iter().zip(answers) {
+                // Whoever does not wait any more has lost a token, never gained one.
+                drop(waiting.answer.send(answer.map_err(Refused::from)));
+            }
+        }
+        Err(error) => {
+            for waiting in served {
+                let detail = error.to_string();
+                let refused = Refused::Store(StoreError::Unavailable { detail });
+                drop(waiting.answer.send(Err(refused)));
+            }
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! Delivering what the platform wants to hear of.
+
+use sealwax_core::store::Change;
+use sealwax_core::{Delivery, Notice, notice};
+
+use crate::run::{Progress, Run, RunError, Workflow};
+use crate::step::event;
+
+impl Workflow {
+    /// Delivers a notice at least once: it leaves the record only when the receiver has it, or
+    /// after days of trying.
+    pub(crate) async fn notify(&self, run: &mut Run, told: &Notice) -> Result<Progress, RunError> {
+        let record = run.record.clone();
+        let outcome = self.aside(run, self.shared.parts.notifier.deliver(told, &record)).await?;
+        if outcome != Delivery::Done {
+            run.sight.notices = false;
+        }
+        let now = self.shared.parts.clock.now();
+        let jitter = &*self.shared.parts.jitter;
+        let (record, given_up) = notice::delivered(record, &told.id, &outcome, now, jitter);
+        let domain = &run.record.domain;
+        let mut change = Change::of(record, run.expected);
+        if let Delivery::Failed { detail } = &outcome {
+            tracing::warn!(%domain, kind = told.kind, attempts = told.attempts + 1, detail,
+                "a notification was not delivered");
+            if let Some(dropped) = given_up {
+                let said = format!("{} {}: {detail}", dropped.kind, dropped.id);
+                change.events.push(event(now, "notification.dropped", said));
+            }
+        }
+        self.release(run, change).await?;
+        Ok(Progress::Onward)
+    }
+}

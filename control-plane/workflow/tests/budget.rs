@@ -1,0 +1,201 @@
+//! A CA's limits, kept by all replicas together.
+
+mod common;
+
+use common::World;
+use common::tripwire::Side;
+use sealwax_core::budget::{Limit, Limits};
+use sealwax_core::issuer::{IssueError, LimitScope, Refusal};
+use sealwax_core::record::Work;
+use sealwax_core::{Cause, Clock as _, DomainState, Span};
+use sealwax_workflow::Ask;
+
+const HOUR: Span = Span::from_secs(3_600);
+
+fn orders(count: u64, period: Span) -> Limits {
+    Limits { orders_per_account: Limit::per(count, period), ..Limits::default() }
+}
+
+fn broken() -> Refusal {
+    Refusal { cause: Cause::DnsNoRecord, detail: "NXDOMAIN".to_owned() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_order_is_placed_beyond_the_accounts_limit_and_the_rest_wait_in_line() {
+    let world = World::shared().limited(orders(3, HOUR));
+    let replicas = [world.process("one"), world.process("two")];
+    let mut waiting = Vec::new();
+    for number in 0..8 {
+        let domain = world.register(&format!("a.site{number}.com")).await;
+        replicas[number % 2].run(&domain, Ask::Demand).await.unwrap();
+        let record = world.entry(&domain).await.stored.record;
+        if record.state() == DomainState::Deferred {
+            let failure = record.failure.unwrap();
+            assert_eq!((failure.cause, failure.attempts), (Cause::CaRateLimited, 0));
+            waiting.push((domain, failure.next_attempt_at.unwrap()));
+        }
+    }
+    assert_eq!(world.ca.orders(), 3, "two replicas share one budget");
+    let turns: Vec<_> =
+        waiting.iter().map(|(_, at)| at.since(world.clock.now()).secs() / 60).collect();
+    assert_eq!(turns, [20, 40, 60, 80, 100], "nobody comes back to find the others there");
+    for (domain, at) in waiting {
+        world.clock.advance(at.since(world.clock.now()));
+        replicas[0].run(&domain, Ask::Due).await.unwrap();
+        assert_eq!(world.entry(&domain).await.stored.record.state(), DomainState::Issued);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn replicas_that_order_at_once_never_spend_one_token_twice() {
+    let world = World::shared().limited(orders(5, HOUR));
+    let replicas = [world.process("one"), world.process("two"), world.process("three")];
+    let mut runs = tokio::task::JoinSet::new();
+    for number in 0..24 {
+        let domain = world.register(&format!("a.site{number}.com")).await;
+        let replica = replicas[number % 3].clone();
+        runs.spawn(async move { replica.run(&domain, Ask::Demand).await.map(|_| ()) });
+    }
+    while let Some(run) = runs.join_next().await {
+        // A store that is contended leaves the domain to the sweep: never an order too many.
+        drop(run.unwrap());
+    }
+    assert!(world.ca.orders() <= 5, "{} orders", world.ca.orders());
+    assert!(world.ca.orders() >= 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn failing_names_leave_half_of_the_orders_to_the_others() {
+    let world = World::new().limited(orders(10, Span::from_secs(30 * 86_400)));
+    let process = world.process("one");
+    let mut broken_ones = Vec::new();
+    for number in 0..4 {
+        let domain = world.register(&format!("a.broken{number}.com")).await;
+        world.ca.reject(&domain, broken());
+        process.run(&domain, Ask::Demand).await.unwrap();
+        broken_ones.push(domain);
+    }
+    for _ in 0..6 {
+        world.clock.advance(Span::from_secs(600));
+        for domain in &broken_ones {
+            process.run(domain, Ask::Due).await.unwrap();
+        }
+    }
+    let spent = world.ca.orders();
+    assert!(spent <= 5, "{spent} of 10 orders went to names that fail");
+    let good = world.register("a.good.com").await;
+    process.run(&good, Ask::Demand).await.unwrap();
+    assert_eq!(world.entry(&good).await.stored.record.state(), DomainState::Issued);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_stops_before_the_ca_counts_its_last_failure() {
+    let limits = Limits { failures_per_name: Limit::per(2, HOUR), ..Limits::default() };
+    let world = World::new().limited(limits);
+    let domain = world.register("a.example.com").await;
+    world.ca.reject(&domain, broken());
+    let process = world.process("one");
+    process.run(&domain, Ask::Demand).await.unwrap();
+    world.clock.advance(Span::from_secs(61));
+    process.run(&domain, Ask::Due).await.unwrap();
+    assert_eq!(world.ca.orders_for(&domain), 2);
+    world.clock.advance(Span::from_secs(601));
+    process.run(&domain, Ask::Due).await.unwrap();
+    let record = world.entry(&domain).await.stored.record;
+    assert_eq!(world.ca.orders_for(&domain), 2, "the limit is the name's own");
+    let failure = record.failure.unwrap();
+    assert_eq!(failure.cause, Cause::DnsNoRecord, "what is wrong stays in view");
+    assert!(failure.next_attempt_at.unwrap() > world.clock.now());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_ca_says_corrects_the_count_for_all_names_and_replicas() {
+    let world = World::shared().limited(Limits::default());
+    let until = world.clock.now() + HOUR;
+    let limited = IssueError::RateLimited {
+        until,
+        scope: LimitScope::Account,
+        detail: "too many new orders".to_owned(),
+    };
+    world.ca.fail("place_order", [limited]);
+    let first = world.register("a.one.com").await;
+    world.process("one").run(&first, Ask::Demand).await.unwrap();
+    let second = world.register("a.two.com").await;
+    world.process("two").run(&second, Ask::Demand).await.unwrap();
+    assert_eq!(world.ca.orders(), 0, "the second was not even asked for");
+    let failure = world.entry(&second).await.stored.record.failure.unwrap();
+    assert!(failure.next_attempt_at.unwrap() >= until);
+}
+
+#[tokio::test(start_paused = true)]
+async fn renewals_are_exempt_from_the_accounts_limit() {
+    let world = World::new().limited(orders(1, Span::from_secs(400 * 86_400)));
+    let domain = world.register("a.example.com").await;
+    let process = world.process("one");
+    process.run(&domain, Ask::Demand).await.unwrap();
+    world.clock.advance(Span::from_secs(61 * 86_400));
+    process.run(&domain, Ask::Due).await.unwrap();
+    assert_eq!(world.ca.orders_for(&domain), 2);
+    let other = world.register("b.example.org").await;
+    process.run(&other, Ask::Demand).await.unwrap();
+    assert_eq!(world.ca.orders_for(&other), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registered_domain_has_a_limit_that_costs_the_account_nothing() {
+    let limits = Limits {
+        certificates_per_registered_domain: Limit::per(1, HOUR),
+        ..orders(2, Span::from_secs(400 * 86_400))
+    };
+    let world = World::new().limited(limits);
+    let process = world.process("one");
+    for label in ["a", "b", "c", "d"] {
+        let domain = world.register(&format!("{label}.example.com")).await;
+        process.run(&domain, Ask::Demand).await.unwrap();
+    }
+    assert_eq!(world.ca.orders(), 1);
+    let other = world.register("a.example.org").await;
+    process.run(&other, Ask::Demand).await.unwrap();
+    assert_eq!(world.ca.orders(), 2);
+}
+
+/// Dying at any moment loses tokens at most: the CA never sees more orders than the limit.
+#[tokio::test(start_paused = true)]
+async fn a_crash_at_any_effect_never_exceeds_the_limit() {
+    for side in [Side::Before, Side::After] {
+        for nth in 0..24 {
+            let world = World::new().limited(orders(2, Span::from_secs(400 * 86_400)));
+            let domain = world.register("a.example.com").await;
+            world.tripwire.arm(nth, side);
+            let process = world.process("one");
+            tokio::select! {
+                _ = process.run(&domain, Ask::Demand) => {}
+                () = world.tripwire.dead.notified() => {}
+            }
+            world.tripwire.disarm();
+            for label in ["b", "c", "d"] {
+                let other = world.register(&format!("a.{label}.com")).await;
+                world.process("two").run(&other, Ask::Demand).await.unwrap();
+            }
+            world.clock.advance(HOUR);
+            world.process("two").run(&domain, Ask::Demand).await.unwrap();
+            assert!(world.ca.orders() <= 2, "{side:?} {nth}: {} orders", world.ca.orders());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenants_share_bounds_one_tenant_and_no_other() {
+    let limits = Limits { tenant_share_permille: 200, ..orders(10, Span::from_secs(400 * 86_400)) };
+    let world = World::new().limited(limits);
+    let process = world.process("one");
+    for number in 0..5 {
+        let domain = world.register_for("greedy", &format!("a.greedy{number}.com")).await;
+        process.run(&domain, Ask::Demand).await.unwrap();
+    }
+    assert_eq!(world.ca.orders(), 2);
+    let modest = world.register_for("modest", "a.modest.com").await;
+    process.run(&modest, Ask::Demand).await.unwrap();
+    let record = world.entry(&modest).await.stored.record;
+    assert_eq!((record.state(), &record.work), (DomainState::Issued, &Work::Idle));
+}
