@@ -7,6 +7,7 @@ pub mod catalog;
 pub mod cli;
 pub mod config;
 pub mod edge;
+pub mod last_good;
 pub mod permission;
 pub mod system;
 pub mod telemetry;

@@ -10,8 +10,10 @@ use sealwax_workflow::Queue;
 use sealwax_xds::XdsServer;
 
 use super::parts::App;
+use super::sealing::ProvenSealer;
 use crate::admin::{Health, Troubles};
 use crate::catalog::Catalog;
+use crate::last_good::LastGood;
 
 /// How long the store may take to answer before the process counts as not ready.
 const STORE_WITHIN: Duration = Duration::from_secs(2);
@@ -20,6 +22,8 @@ pub(super) struct ProcessHealth {
     store: Arc<dyn Store>,
     queue: Queue,
     catalog: Arc<Catalog>,
+    sealer: Arc<ProvenSealer>,
+    last_good: Option<LastGood>,
     xds: Arc<XdsServer>,
 }
 
@@ -29,6 +33,8 @@ impl ProcessHealth {
             store: Arc::clone(&app.store),
             queue: app.queue.clone(),
             catalog: Arc::clone(&app.catalog),
+            sealer: Arc::clone(&app.sealer),
+            last_good: app.last_good.clone(),
             xds: Arc::clone(&app.xds),
         }
     }
@@ -37,11 +43,20 @@ impl ProcessHealth {
 #[async_trait]
 impl Health for ProcessHealth {
     async fn ready(&self) -> Result<(), Troubles> {
-        match tokio::time::timeout(STORE_WITHIN, self.store.ping()).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Troubles(vec![error.to_string()])),
-            Err(_) => Err(Troubles(vec!["the store does not answer within 2 s".to_owned()])),
+        let away = match tokio::time::timeout(STORE_WITHIN, self.store.ping()).await {
+            Ok(Ok(())) if self.sealer.is_proven() => return Ok(()),
+            Ok(Ok(())) => "the keys are being compared with the store's".to_owned(),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the store does not answer within 2 s".to_owned(),
+        };
+        let mut troubles = vec![away];
+        if let Some(copy) = &self.last_good {
+            let held = copy.held();
+            troubles.push(format!(
+                "certificates in memory and {held} in the last-good copy are served"
+            ));
         }
+        Err(Troubles(troubles))
     }
 
     fn metrics(&self) -> String {
@@ -63,6 +78,10 @@ impl Health for ProcessHealth {
         );
         let cached = usize::try_from(self.catalog.cached()).unwrap_or(usize::MAX);
         page.gauge("sealwax_catalog_entries", "Names remembered in memory.", "", cached);
+        if let Some(copy) = &self.last_good {
+            let about = "Certificates on local disk for when the store is away.";
+            page.gauge("sealwax_last_good_certificates", about, "", copy.held());
+        }
         let edges = self.xds.edges();
         page.gauge("sealwax_edges", "Connected streams of edges.", "", edges.len());
         let sum = |of: fn(&sealwax_xds::EdgeView) -> u64| edges.iter().map(of).sum::<u64>();

@@ -7,6 +7,7 @@ mod issuers;
 mod keys;
 mod listeners;
 mod parts;
+mod rewrap;
 mod sealing;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ pub use announcements::Announcements;
 pub use error::AppError;
 use listeners::Listeners;
 pub use parts::{App, open_store};
+pub use sealing::key_sealer;
 
 /// How long work in flight may take to come to its next write after a stop was asked for. What
 /// is cut off goes on from the store.
@@ -45,8 +47,36 @@ pub async fn run(config: Config) -> Result<(), AppError> {
 /// As [`run`].
 pub async fn run_until(config: Config, stop: CancellationToken) -> Result<(), AppError> {
     let listeners = Listeners::bind(&config).await?;
-    let app = App::build(&config).await?;
+    let mut app = App::build(&config).await?;
     let tasks = TaskTracker::new();
+    if !app.store.exclusive() {
+        let announcer = Arc::clone(&app.announcements) as Arc<dyn sealwax_workflow::Announcer>;
+        let store = Arc::clone(&app.store);
+        tasks.spawn(changes::serve(store, announcer, CHANGES_INTERVAL, stop.clone()));
+    }
+    if let Some(keeper) = app.keeper.take() {
+        tasks.spawn(keeper.serve(Arc::clone(&app.store), stop.clone()));
+    }
+    listeners.serve(&app, &config, &tasks, &stop)?;
+    // Serving has begun; working waits for the proof that the keys are the store's.
+    let proven = tokio::select! {
+        proven = app.sealer.prove(&*app.store) => proven,
+        () = stop.cancelled() => Ok(()),
+    };
+    if proven.is_ok() {
+        work(&app, &config, &tasks, &stop);
+        stop.cancelled().await;
+    }
+    tracing::info!("stopping");
+    stop.cancel();
+    tasks.close();
+    if tokio::time::timeout(STOP_WAIT, tasks.wait()).await.is_err() {
+        tracing::warn!("some work did not stop in time; it goes on from the store");
+    }
+    proven
+}
+
+fn work(app: &App, config: &Config, tasks: &TaskTracker, stop: &CancellationToken) {
     tasks.spawn(app.queue.clone().serve(stop.clone()));
     tasks.spawn(sweep::serve(
         Arc::clone(&app.store),
@@ -55,19 +85,11 @@ pub async fn run_until(config: Config, stop: CancellationToken) -> Result<(), Ap
         config.renewal.sweep_interval,
         stop.clone(),
     ));
-    if !app.store.exclusive() {
-        let announcer = Arc::clone(&app.announcements) as Arc<dyn sealwax_workflow::Announcer>;
-        let store = Arc::clone(&app.store);
-        tasks.spawn(changes::serve(store, announcer, CHANGES_INTERVAL, stop.clone()));
+    // Nobody else can open an embedded store to do it.
+    if app.store.exclusive() && !config.retired_keks.is_empty() {
+        let (store, sealer) = (Arc::clone(&app.upkeep), Arc::clone(&app.sealer));
+        tasks.spawn(rewrap::serve(store, sealer, stop.clone()));
     }
-    listeners.serve(&app, &config, &tasks, &stop)?;
-    tasks.close();
-    stop.cancelled().await;
-    tracing::info!("stopping");
-    if tokio::time::timeout(STOP_WAIT, tasks.wait()).await.is_err() {
-        tracing::warn!("some work did not stop in time; it goes on from the store");
-    }
-    Ok(())
 }
 
 async fn stop_on_signal(stop: CancellationToken) {

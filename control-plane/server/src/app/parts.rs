@@ -6,16 +6,18 @@ use sealwax_core::permission::Permission;
 use sealwax_core::secret::Sealer;
 use sealwax_core::store::Store;
 use sealwax_core::{Clock, Jitter, Span};
-use sealwax_store::{DynamoStore, RemoteSettings, open_embedded, open_remote};
+use sealwax_store::{DynamoStore, RemoteSettings, Upkeep, open_embedded, open_remote};
 use sealwax_workflow::{Parts, Queue, Settings, Workflow};
 use sealwax_xds::{XdsConfig, XdsServer};
 
 use super::announcements::Announcements;
 use super::error::AppError;
+use super::issuers;
 use super::keys::LocalKeys;
-use super::{issuers, sealing};
+use super::sealing::ProvenSealer;
 use crate::catalog::{CacheBounds, Catalog, CatalogParts};
 use crate::config::{self, Config};
+use crate::last_good::{Keeper, LastGood};
 use crate::permission::{AskEndpoint, RegistrationIsPermission};
 use crate::system::{SystemClock, SystemJitter, process_name};
 
@@ -40,6 +42,14 @@ pub struct App {
     pub xds: Arc<XdsServer>,
     /// Tells caches and edges.
     pub announcements: Arc<Announcements>,
+    /// The store, for what is done to all of it.
+    pub(super) upkeep: Arc<dyn Upkeep>,
+    /// Seals and opens private keys.
+    pub(super) sealer: Arc<ProvenSealer>,
+    /// What is served while the store is away; an embedded one never is.
+    pub(super) last_good: Option<LastGood>,
+    /// Writes it.
+    pub(super) keeper: Option<Keeper>,
 }
 
 impl App {
@@ -50,8 +60,11 @@ impl App {
     pub async fn build(config: &Config) -> Result<Self, AppError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let jitter: Arc<dyn Jitter> = Arc::new(SystemJitter::default());
-        let store: Arc<dyn Store> = Arc::new(open_store(&config.store, Arc::clone(&clock)).await?);
-        let sealer: Arc<dyn Sealer> = sealing::open(config, &store).await?;
+        let opened = Arc::new(open_store(&config.store, Arc::clone(&clock)).await?);
+        let (store, upkeep) = (Arc::clone(&opened) as Arc<dyn Store>, opened as Arc<dyn Upkeep>);
+        let proven = Arc::new(ProvenSealer::open(config, &*store).await?);
+        let sealer = Arc::clone(&proven) as Arc<dyn Sealer>;
+        let (last_good, keeper) = open_last_good(&config.store)?.unzip();
         let issuers = issuers::build(&config.issuers, &store, &sealer, &clock)?;
         let announcements = Arc::new(Announcements::default());
         let workflow = Workflow::new(
@@ -83,10 +96,36 @@ impl App {
             config.issuance.on_handshake,
         ));
         catalog.demand_through(queue.clone());
+        if let Some(copy) = &last_good {
+            catalog.fall_back_on(copy.clone());
+        }
         let source = Arc::clone(&catalog) as Arc<dyn sealwax_xds::CertificateSource>;
         let xds = Arc::new(XdsServer::new(xds_config(config), source));
         announcements.connect(Arc::clone(&catalog), Arc::clone(&xds), queue.clone());
-        Ok(Self { store, clock, queue, catalog, xds, announcements })
+        Ok(Self {
+            store,
+            clock,
+            queue,
+            catalog,
+            xds,
+            announcements,
+            upkeep,
+            sealer: proven,
+            last_good,
+            keeper,
+        })
+    }
+}
+
+fn open_last_good(configured: &config::Store) -> Result<Option<(LastGood, Keeper)>, AppError> {
+    match configured {
+        config::Store::Dynamodb { last_good: Some(at), .. } => {
+            let opened = LastGood::open(&at.path, at.bytes_max);
+            Ok(Some(opened.map_err(|error| AppError::LastGood(error.to_string()))?))
+        }
+        config::Store::Dynamodb { last_good: None, .. } | config::Store::Embedded { .. } => {
+            Ok(None)
+        }
     }
 }
 
@@ -108,7 +147,7 @@ pub async fn open_store(
 ) -> Result<DynamoStore, AppError> {
     match configured {
         config::Store::Embedded { path } => Ok(open_embedded(path, clock).await?),
-        config::Store::Dynamodb { table_prefix, region, endpoint_url } => {
+        config::Store::Dynamodb { table_prefix, region, endpoint_url, .. } => {
             let settings = RemoteSettings {
                 region: region.clone(),
                 endpoint_url: endpoint_url.as_ref().map(ToString::to_string),

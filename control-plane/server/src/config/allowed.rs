@@ -29,6 +29,7 @@ pub(super) enum Allowed {
     Name,
     Mails,
     Kek,
+    Keks,
 }
 
 /// The shape a value has in TOML. The environment knows only text.
@@ -50,7 +51,7 @@ impl Allowed {
         match self {
             Self::Flag => Shape::Flag,
             Self::Integer { .. } => Shape::Integer,
-            Self::Mails => Shape::TextOrList,
+            Self::Mails | Self::Keks => Shape::TextOrList,
             Self::Address
             | Self::Path
             | Self::Url
@@ -65,7 +66,7 @@ impl Allowed {
     /// Whether an error may repeat the value: someone may put the key itself where its place is
     /// asked for.
     pub(super) const fn shown(self) -> bool {
-        !matches!(self, Self::Kek)
+        !matches!(self, Self::Kek | Self::Keks)
     }
 }
 
@@ -91,6 +92,7 @@ impl fmt::Display for Allowed {
             Self::Name => f.write_str("1 to 64 characters of a-z, 0-9 and '-'"),
             Self::Mails => f.write_str("a mail address or a list of them"),
             Self::Kek => f.write_str("\"file:PATH\" or \"env:VARIABLE\""),
+            Self::Keks => f.write_str("\"file:PATH\" or \"env:VARIABLE\", or a list of them"),
         }
     }
 }
@@ -182,7 +184,8 @@ impl Read for String {
             | Allowed::Choice(_)
             | Allowed::Text
             | Allowed::Mails
-            | Allowed::Kek => !text.chars().any(char::is_control),
+            | Allowed::Kek
+            | Allowed::Keks => !text.chars().any(char::is_control),
         };
         (good && !text.is_empty()).then(|| text.to_owned())
     }
@@ -245,5 +248,11 @@ impl Read for Kek {
             }
             _ => None,
         }
+    }
+}
+
+impl Read for Vec<Kek> {
+    fn read(text: &str, allowed: Allowed) -> Option<Self> {
+        text.split(',').map(|one| Kek::read(one.trim(), allowed)).collect()
     }
 }
