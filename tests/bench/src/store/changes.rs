@@ -9,7 +9,7 @@ use sealwax::system::SystemClock;
 use sealwax_core::store::{Expected, Store as _};
 use sealwax_protocol::DomainName;
 use sealwax_store::seal::{KekSource, LocalKek, WhenMissing};
-use sealwax_store::{KeySealer, RemoteSettings, StaticCredentials, open_remote};
+use sealwax_store::{DynamoStore, KeySealer, RemoteSettings, StaticCredentials, open_remote};
 use sealwax_testkit::{ControlPlane, ControlPlaneSettings, DynamoDb, LoopbackPki, StoreSettings};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
@@ -43,23 +43,8 @@ pub(super) async fn measure() -> Result<(Vec<Figure>, Plot)> {
         more: String::new(),
     })
     .await?;
-    // This program is the replica that writes: through the store that every replica uses.
-    let store = open_remote(
-        &RemoteSettings {
-            region: Some("eu-central-1".to_owned()),
-            endpoint_url: Some(format!("http://{}", endpoint.address())),
-            table_prefix: "sealwax".to_owned(),
-            credentials: Some(StaticCredentials {
-                access_key_id: "test".to_owned(),
-                secret_access_key: Zeroizing::new("test".to_owned()),
-            }),
-            ..RemoteSettings::default()
-        },
-        Arc::new(SystemClock),
-    )
-    .await?;
-    let kek = KekSource::File(reader.folder().join("kek"));
-    let sealer = KeySealer::new(Arc::new(LocalKek::read(&kek, WhenMissing::Refuse)?));
+    // This program is the replica that writes.
+    let (store, sealer) = writer(&endpoint, &reader).await?;
     let first = Certificates::make(NAMES)?;
     for certificate in first.all() {
         put(&store, &sealer, certificate, Expected::Absent).await?;
@@ -115,4 +100,22 @@ pub(super) async fn measure() -> Result<(Vec<Figure>, Plot)> {
         Figure::of("store.change_to_push_p99_ms", "ms", p99),
     ];
     Ok((figures, plot))
+}
+
+/// The store and the keys that every replica uses.
+async fn writer(endpoint: &DynamoDb, beside: &ControlPlane) -> Result<(DynamoStore, KeySealer)> {
+    let settings = RemoteSettings {
+        region: Some("eu-central-1".to_owned()),
+        endpoint_url: Some(format!("http://{}", endpoint.address())),
+        table_prefix: "sealwax".to_owned(),
+        credentials: Some(StaticCredentials {
+            access_key_id: "test".to_owned(),
+            secret_access_key: Zeroizing::new("test".to_owned()),
+        }),
+        ..RemoteSettings::default()
+    };
+    let store = open_remote(&settings, Arc::new(SystemClock)).await?;
+    let kek = KekSource::File(beside.folder().join("kek"));
+    let kek = LocalKek::read(&kek, WhenMissing::Refuse)?;
+    Ok((store, KeySealer::new(Arc::new(kek))))
 }
