@@ -47,9 +47,9 @@ pub(super) async fn measure() -> Result<Vec<Figure>> {
     let each =
         |from: f64, to: f64| vec![(to - from) / f64::from(u32::try_from(DOMAINS).unwrap_or(1))];
     [
-        ("store.units_register", "registration through the API", each(began, before)),
-        ("store.units_issue", "issuance", each(before, issued)),
-        ("store.units_renew", "renewal", each(issued, renewed)),
+        ("store.units_register", "registering a domain", each(began, before)),
+        ("store.units_issue", "issuing, all told", each(before, issued)),
+        ("store.units_renew", "renewing, all told", each(issued, renewed)),
         ("store.units_cold", "cold handshake", each(cold, visited)),
     ]
     .into_iter()
