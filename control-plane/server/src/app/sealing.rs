@@ -122,3 +122,43 @@ impl Sealer for ProvenSealer {
         self.keys.open(place, sealed).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sealwax_store::conformance::{ManualClock, START};
+    use sealwax_store::memory::{Fault, MemoryStore};
+    use zeroize::Zeroizing;
+
+    fn config(kek: &std::path::Path) -> Config {
+        let kek = format!("file:{}", kek.display());
+        Config::load(None, [("SEALWAX__KEYS__KEK".to_owned(), kek)].into_iter()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn nothing_is_sealed_before_the_keys_are_proven() {
+        let folder = tempfile::tempdir().unwrap();
+        let (right, wrong) = (folder.path().join("right"), folder.path().join("wrong"));
+        let store = MemoryStore::new(ManualClock::at(START));
+        let place = SealPlace::Account("ca");
+        let secret = PrivateKey::new(Zeroizing::new(b"secret".to_vec()));
+        let before = ProvenSealer::open(&config(&right), &store).await.unwrap();
+        let sealed = before.seal(place, &secret).await.unwrap();
+
+        store.set_faults(Some(Arc::new(|_| Some(Fault::Refused))));
+        let sealer = ProvenSealer::open(&config(&right), &store).await.unwrap();
+        let stranger = ProvenSealer::open(&config(&wrong), &store).await.unwrap();
+        assert!(!sealer.is_proven());
+        let refused = sealer.seal(place, &secret).await.unwrap_err();
+        assert!(matches!(refused, SealError::KeyUnavailable(_)), "{refused}");
+        let opened = sealer.open(place, &sealed).await.unwrap();
+        assert_eq!(opened.expose(), secret.expose(), "what is known is served meanwhile");
+
+        store.set_faults(None);
+        sealer.prove(&store).await.unwrap();
+        sealer.seal(place, &secret).await.unwrap();
+        let error = stranger.prove(&store).await.unwrap_err();
+        assert!(error.to_string().contains("rewrap-keys"), "{error}");
+        assert!(stranger.seal(place, &secret).await.is_err());
+    }
+}
