@@ -29,7 +29,7 @@ test: setup fmt-check lint doc filter build test-unit test-wasm test-parts test-
 
 bench: setup filter ## Measure; writes target/bench/report.md and report.json; ONLY=filter for one group
 	@tests/setup/run wrk
-	cargo build --release $(CARGO_FLAGS) -p sealwax -p sealwax-bench -p sealwax-filter-tests
+	cargo build --release $(CARGO_FLAGS) -p sealwax -p sealwax-bench -p sealwax-filter-tests -p sealwax-dynamodb
 	built=$$(realpath "$${CARGO_TARGET_DIR:-target}/release")
 	SEALWAX_BIN=$$built/sealwax "$$built/sealwax-bench" $(if $(ONLY),--only $(ONLY))
 

@@ -193,6 +193,16 @@ pub trait Store: Send + Sync + 'static {
     /// lost and that is found done counts as done.
     async fn write(&self, change: Change) -> Result<RecordVersion, StoreError>;
 
+    /// Makes changes of different domains, in as few steps as the store can; each is stored or
+    /// lost by itself, and has its result, in order. At most [`WRITE_ALL_MAX`] at a time.
+    async fn write_all(&self, changes: Vec<Change>) -> Vec<Result<RecordVersion, StoreError>> {
+        let mut written = Vec::with_capacity(changes.len());
+        for change in changes {
+            written.push(self.write(change).await);
+        }
+        written
+    }
+
     /// Deletes a domain, its certificate and its stored challenge; announces it. Its events stay
     /// until they expire.
     async fn remove(&self, domain: &DomainName, version: RecordVersion) -> Result<(), StoreError>;
@@ -243,6 +253,9 @@ pub trait Store: Send + Sync + 'static {
 
 /// Most domains in one [`Store::load`].
 pub const LOAD_MAX: usize = 50;
+
+/// Most changes in one [`Store::write_all`]: a handshake that comes meanwhile waits for few of them.
+pub const WRITE_ALL_MAX: usize = 16;
 
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]

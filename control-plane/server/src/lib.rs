@@ -9,6 +9,7 @@ pub mod cli;
 pub mod config;
 pub mod edge;
 pub mod feed;
+pub mod last_good;
 pub mod metrics;
 pub mod notify;
 pub mod permission;

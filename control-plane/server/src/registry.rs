@@ -1,7 +1,9 @@
 //! What operators and platforms do with domains: register, show, list, renew, remove.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
+use futures::stream::{self, StreamExt as _};
 use sealwax_core::store::{
     Change, Expected, LifecycleEvent, Page, Selection, Store, StoreError, Stored,
 };
@@ -95,15 +97,72 @@ impl Registry {
             if let Some(record) =
                 self.write(next, expected, event(now, kind, String::new())).await?
             {
-                self.announcer.changed(domain);
-                if let Work::Wanted { .. } = record.work {
-                    // Behind renewals and requests: an import must not make them wait.
-                    self.announcer.wanted(domain, Lane::Due);
-                }
+                self.tell(&record);
                 return Ok(Put { record, created });
             }
         }
         Err(RegistryError::Contended(domain.clone()))
+    }
+
+    /// [`Self::put`] for several domains, in few steps of the store; the results in order.
+    pub async fn put_all(
+        &self,
+        wanted: Vec<(DomainName, Registration)>,
+    ) -> Vec<Result<Put, RegistryError>> {
+        let mut done: Vec<Option<Put>> = self.put_new(&wanted).await;
+        done.resize(wanted.len(), None);
+        // One after the other where a name comes twice: the later line has the last word.
+        let names: HashSet<&DomainName> = wanted.iter().map(|(domain, _)| domain).collect();
+        let at_once = if names.len() == wanted.len() { wanted.len().max(1) } else { 1 };
+        stream::iter(done.into_iter().zip(wanted))
+            .map(async |(done, (domain, registration))| match done {
+                Some(put) => Ok(put),
+                None => self.put(&domain, registration).await,
+            })
+            .buffered(at_once)
+            .collect()
+            .await
+    }
+
+    /// Registers those that can be registered together: good, new, named once. What is left out is
+    /// for [`Self::put`], which says why.
+    async fn put_new(&self, wanted: &[(DomainName, Registration)]) -> Vec<Option<Put>> {
+        let names: Vec<DomainName> = wanted.iter().map(|(domain, _)| domain.clone()).collect();
+        let Ok(found) = self.store.load(&names).await else { return Vec::new() };
+        let now = self.clock.now();
+        let mut seen = HashSet::new();
+        let new: Vec<Option<DomainRecord>> = wanted
+            .iter()
+            .zip(found)
+            .map(|((domain, registration), found)| {
+                let new = found.is_none() && seen.insert(domain);
+                let good = new && self.check(registration).is_ok();
+                let record =
+                    if good { self.registered(domain, None, registration, now) } else { None };
+                record.map(|record| DomainRecord { updated_at: now, ..record })
+            })
+            .collect();
+        let changes = new.iter().flatten().map(|record| {
+            let happened = event(now, "domain.registered", String::new());
+            announced(record.clone(), Expected::Absent, happened)
+        });
+        let mut written = self.store.write_all(changes.collect()).await.into_iter();
+        new.into_iter()
+            .map(|record| {
+                let record = record?;
+                written.next()?.ok()?;
+                self.tell(&record);
+                Some(Put { record, created: true })
+            })
+            .collect()
+    }
+
+    fn tell(&self, record: &DomainRecord) {
+        self.announcer.changed(&record.domain);
+        if let Work::Wanted { .. } = record.work {
+            // Behind renewals and requests: an import must not make them wait.
+            self.announcer.wanted(&record.domain, Lane::Due);
+        }
     }
 
     /// The record.
@@ -252,15 +311,17 @@ impl Registry {
         happened: LifecycleEvent,
     ) -> Result<Option<DomainRecord>, RegistryError> {
         let record = DomainRecord { updated_at: happened.at, ..record };
-        let mut change = Change::of(record.clone(), expected);
-        change.events.push(happened);
-        change.announce = true;
-        match self.store.write(change).await {
+        match self.store.write(announced(record.clone(), expected, happened)).await {
             Ok(_) => Ok(Some(record)),
             Err(StoreError::Lost { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// A change that every replica is told of.
+fn announced(record: DomainRecord, expected: Expected, happened: LifecycleEvent) -> Change {
+    Change { events: vec![happened], announce: true, ..Change::of(record, expected) }
 }
 
 fn check_window(record: &DomainRecord, now: Timestamp) -> Result<(), RegistryError> {

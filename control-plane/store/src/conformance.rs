@@ -60,6 +60,7 @@ pub struct Subject {
 pub async fn run(subject: &Subject) {
     writes::a_record_reads_back(subject).await;
     writes::one_of_two_writers_loses(subject).await;
+    writes::changes_made_together_win_and_lose_each_for_itself(subject).await;
     writes::certificates_go_with_their_record(subject).await;
     writes::loads_keep_the_order_asked_for(subject).await;
     writes::odd_values_survive(subject).await;

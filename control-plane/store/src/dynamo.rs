@@ -11,6 +11,7 @@ mod keys;
 mod listing;
 mod read;
 mod table;
+mod together;
 mod upkeep;
 mod write;
 
@@ -77,15 +78,16 @@ impl DynamoStore {
         clock: Arc<dyn Clock>,
         engine: Option<Engine>,
     ) -> Result<Self, StoreError> {
-        let run = keys::spread(&random_id()?);
+        let id = random_id()?;
+        let run = keys::spread(&id);
         let log = if engine.is_some() {
             Announcements::Local(LocalLog::new(run))
         } else {
             Announcements::Shared(SharedLog::new(run, timeouts.background.call))
         };
         Ok(Self {
-            handshake: connection.client("sealwax-handshake", &timeouts.handshake),
-            background: connection.client("sealwax-background", &timeouts.background),
+            handshake: connection.client(format!("handshake-{id}"), &timeouts.handshake),
+            background: connection.client(format!("background-{id}"), &timeouts.background),
             table: format!("{table_prefix}sealwax"),
             clock,
             log,
@@ -125,6 +127,10 @@ impl Store for DynamoStore {
     async fn write(&self, change: Change) -> Result<RecordVersion, StoreError> {
         let tell = change.announce || change.certificate != CertificateChange::Keep;
         self.change(&change, tell).await
+    }
+
+    async fn write_all(&self, changes: Vec<Change>) -> Vec<Result<RecordVersion, StoreError>> {
+        self.change_all(changes).await
     }
 
     async fn remove(&self, domain: &DomainName, version: RecordVersion) -> Result<(), StoreError> {

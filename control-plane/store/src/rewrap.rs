@@ -1,10 +1,11 @@
 //! Moves every sealed key to a new key-encryption key, while the store is in use.
 
+use futures::stream::{self, TryStreamExt as _};
 use sealwax_core::SealedKey;
 use sealwax_core::record::Work;
 use sealwax_core::secret::SealError;
 use sealwax_core::store::{
-    CertificateChange, Change, Entry, Expected, Selection, StoreError, StoredCertificate,
+    CertificateChange, Change, Entry, Expected, LOAD_MAX, Selection, StoreError, StoredCertificate,
 };
 use sealwax_protocol::DomainName;
 
@@ -12,7 +13,9 @@ use crate::seal::KeySealer;
 use crate::upkeep::Upkeep;
 
 /// Domains in one step, after which progress is kept.
-const STEP: usize = 50;
+const STEP: usize = LOAD_MAX;
+/// Domains written at a time.
+const IN_FLIGHT: usize = 8;
 /// How often a domain that others write meanwhile is tried.
 const ATTEMPTS: u32 = 5;
 const JOB: &str = "rewrap-keys";
@@ -69,10 +72,9 @@ pub async fn rewrap_keys(
     so_far.resumed = cursor.is_some();
     loop {
         let page = store.list(&Selection::default(), STEP, cursor.as_deref()).await?;
-        for record in &page.records {
-            so_far.seen += 1;
-            so_far.rewrapped += u64::from(domain(store, sealer, &record.domain).await?);
-        }
+        let domains: Vec<_> = page.records.into_iter().map(|record| record.domain).collect();
+        so_far.seen += u64::try_from(domains.len()).unwrap_or(u64::MAX);
+        so_far.rewrapped += step(store, sealer, domains).await?;
         progress(&so_far);
         cursor = page.cursor;
         let Some(cursor) = &cursor else { break };
@@ -99,20 +101,37 @@ async fn account(
     Err(contended(issuer).into())
 }
 
+/// Rewraps some domains, read together; how many were under another key.
+async fn step(
+    store: &dyn Upkeep,
+    sealer: &KeySealer,
+    domains: Vec<DomainName>,
+) -> Result<u64, RewrapError> {
+    let loaded = store.load(&domains).await?;
+    let pairs: Vec<Result<_, RewrapError>> = domains.into_iter().zip(loaded).map(Ok).collect();
+    stream::iter(pairs)
+        .map_ok(|(name, entry)| domain(store, sealer, name, entry))
+        .try_buffer_unordered(IN_FLIGHT)
+        .try_fold(0, async |count, rewrapped| Ok(count + u64::from(rewrapped)))
+        .await
+}
+
 async fn domain(
     store: &dyn Upkeep,
     sealer: &KeySealer,
-    domain: &DomainName,
+    domain: DomainName,
+    mut loaded: Option<Entry>,
 ) -> Result<bool, RewrapError> {
     for _ in 0..ATTEMPTS {
-        let loaded = store.load(std::slice::from_ref(domain)).await?;
-        let Some(entry) = loaded.into_iter().flatten().next() else { return Ok(false) };
+        let Some(entry) = loaded else { return Ok(false) };
         let Some(change) = change(sealer, entry).await? else { return Ok(false) };
         match store.write_quietly(change).await {
             Ok(_) => return Ok(true),
             Err(StoreError::Lost { .. }) => {}
             Err(error) => return Err(error.into()),
         }
+        let again = store.load(std::slice::from_ref(&domain)).await?;
+        loaded = again.into_iter().next().flatten();
     }
     Err(contended(domain.as_str()).into())
 }

@@ -139,6 +139,12 @@ async fn the_documented_units_are_what_is_used() {
     let mut measured = Vec::new();
     let version = store.write(Change::of(record("priced"), Expected::Absent)).await.unwrap();
     measured.push(("registration", units(&wire)));
+    let mut change = Change::of(record("announced"), Expected::Absent);
+    (change.events, change.announce) = (vec![event(START, "domain.registered")], true);
+    store.write(change).await.unwrap();
+    measured.push(("registration through the API", units(&wire)));
+    cursor = store.changes(&cursor).await.unwrap().cursor;
+    units(&wire);
     let version = issue(&store, "priced", version).await;
     measured.push(("issuance", units(&wire)));
     cursor = store.changes(&cursor).await.unwrap().cursor;

@@ -23,7 +23,7 @@ use sealwax_core::store::{
 use sealwax_store::conformance::{
     ManualClock, START, certificate, challenge, domain, event, record, sealed, token,
 };
-use sealwax_store::wire::{Wire, WireFault};
+use sealwax_store::wire::{Call, Wire, WireFault};
 use sealwax_store::{DynamoStore, Pace, SharedEngine, Timeouts, Upkeep as _};
 
 /// A replica whose wire is ours. Waits are short: no fault here gets better by waiting.
@@ -159,6 +159,38 @@ async fn a_write_whose_every_answer_is_lost_is_found_done() {
     wire.fail("PutItem", WireFault::TimeoutAfter, 1);
     let other = store.create_account("lost", &sealed("other")).await;
     assert!(matches!(other, Err(StoreError::Lost { .. })), "{other:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_made_together_survive_every_fault_and_are_found_done() {
+    let bench = bench().await;
+    let (store, wire) = (&bench.store, &bench.wire);
+    let group = |start: usize| -> Vec<Change> {
+        let labels = (start..start + 6).map(|n| format!("group-{n}"));
+        labels.map(|label| full_change(&label, Expected::Absent)).collect()
+    };
+    for (n, fault) in PASSING.into_iter().enumerate() {
+        wire.take_calls();
+        wire.fail("TransactWriteItems", fault, 1);
+        let written = store.write_all(group(n * 6)).await;
+        assert!(written.iter().all(Result::is_ok), "{fault:?}: {written:?}");
+        let transactions = |call: &&Call| call.operation == "TransactWriteItems";
+        let count = wire.take_calls().iter().filter(transactions).count();
+        assert_eq!(count, 2, "{fault:?}: one transaction, tried twice");
+    }
+    wire.fail("TransactWriteItems", WireFault::TimeoutAfter, usize::MAX);
+    let written = store.write_all(group(100)).await;
+    assert!(written.iter().all(Result::is_ok), "{written:?}");
+    wire.heal();
+    wire.fail("*", WireFault::TimeoutBefore, usize::MAX);
+    let written = store.write_all(group(200)).await;
+    let away =
+        |written: &Result<_, StoreError>| matches!(written, Err(StoreError::Unavailable { .. }));
+    assert!(written.len() == 6 && written.iter().all(away), "{written:?}");
+    wire.heal();
+    let names: Vec<_> = [0, 105, 200].map(|n| domain(&format!("group-{n}"))).into();
+    let found = store.load(&names).await.unwrap();
+    assert_eq!(found.iter().map(Option::is_some).collect::<Vec<_>>(), [true, true, false]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -16,10 +16,12 @@ pub async fn serve(
     stop: CancellationToken,
 ) {
     let mut cursor = ChangeCursor::default();
+    // Without a place in the log nothing says what changed until there is one.
+    let mut missed = false;
     loop {
         match store.changes(&cursor).await {
             Ok(batch) => {
-                if batch.resync {
+                if batch.resync || std::mem::take(&mut missed) {
                     announcer.resync();
                 }
                 for changed in &batch.changed {
@@ -27,7 +29,10 @@ pub async fn serve(
                 }
                 cursor = batch.cursor;
             }
-            Err(error) => tracing::warn!(%error, "could not read the change log; trying again"),
+            Err(error) => {
+                missed |= cursor == ChangeCursor::default();
+                tracing::warn!(%error, "could not read the change log; trying again");
+            }
         }
         tokio::select! {
             () = stop.cancelled() => return,

@@ -13,6 +13,7 @@ mod programs;
 mod report;
 mod rounds;
 mod sim;
+mod store;
 mod xds;
 
 use std::io::Write as _;
@@ -23,7 +24,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::report::{Group, Report};
 
 /// The groups there are, in the order they run.
-const GROUPS: [&str; 3] = ["filter", "xds", "sim"];
+const GROUPS: [&str; 4] = ["filter", "xds", "store", "sim"];
 
 // The parts end when the thread that started them does, so they are started from this one; the
 // servers that a group runs in this program are on the workers.
@@ -59,6 +60,7 @@ async fn measure(name: &str) -> Result<Group> {
         "filter" => filter::measure().await,
         "xds" => xds::measure().await,
         "sim" => sim::measure().await,
+        "store" => store::measure().await,
         other => bail!("there is no group {other}; there are: {}", GROUPS.join(", ")),
     }
 }

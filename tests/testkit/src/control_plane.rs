@@ -63,7 +63,21 @@ impl ControlPlane {
     /// # Errors
     /// The binary is missing, refuses its configuration, or does not become ready.
     pub async fn start(settings: &ControlPlaneSettings) -> Result<Self> {
+        Self::start_in(tempfile::tempdir()?, settings).await
+    }
+
+    /// Starts another one over the same store: with the same keys, and a folder and ports of its
+    /// own.
+    ///
+    /// # Errors
+    /// As [`ControlPlane::start`].
+    pub async fn start_beside(&self, settings: &ControlPlaneSettings) -> Result<Self> {
         let folder = tempfile::tempdir()?;
+        std::fs::copy(self.folder().join("kek"), folder.path().join("kek"))?;
+        Self::start_in(folder, settings).await
+    }
+
+    async fn start_in(folder: TempDir, settings: &ControlPlaneSettings) -> Result<Self> {
         let ports = Ports { xds: Port::free()?, edge: Port::free()?, admin: Port::free()? };
         let config = config(settings, &ports, folder.path())?;
         std::fs::write(folder.path().join(CONFIG), config)?;
@@ -97,6 +111,18 @@ impl ControlPlane {
         self.process.kill();
         self.process = spawn(self.folder.path())?;
         self.await_ready().await
+    }
+
+    /// Starts it again and waits until it serves, ready or not: until it answers at all.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn restart_unready(&mut self) -> Result<http::Response> {
+        self.process.kill();
+        self.process = spawn(self.folder.path())?;
+        let admin = self.ports.admin.address();
+        let answers = async |_: &str| http::get(admin, "localhost", "/readyz").await;
+        self.process.ready("answer", PATIENCE, answers).await
     }
 
     /// Runs another command of the binary against this control plane.
@@ -168,6 +194,7 @@ impl ControlPlane {
         command
             .args(arguments)
             .env("SEALWAX_SERVER", format!("http://{}", self.admin_address()))
+            .envs(CREDENTIALS)
             .current_dir(self.folder.path());
         Ok(command)
     }

@@ -16,6 +16,7 @@
 
 mod admin;
 mod control_plane;
+mod dynamodb;
 mod edge;
 mod envoy;
 pub mod http;
@@ -33,10 +34,11 @@ mod wait;
 
 pub use admin::Admin;
 pub use control_plane::{ControlPlane, ControlPlaneSettings, StoreSettings};
+pub use dynamodb::DynamoDb;
 pub use edge::Edge;
 pub use envoy::{Envoy, EnvoyPorts, EnvoySettings, validate};
 pub use line::{Line, LineSettings};
-pub use locate::{checkout, filter_module, sealwax_binary, tool};
+pub use locate::{beside_sealwax, checkout, filter_module, sealwax_binary, tool};
 pub use moto::Moto;
 pub use origin::Origin;
 pub use pebble::{ChallengeDns, Pebble, PebbleSettings};

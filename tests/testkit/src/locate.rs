@@ -48,6 +48,18 @@ pub fn sealwax_binary() -> Result<PathBuf> {
     Ok(path)
 }
 
+/// Another program of the workspace, built together with the `sealwax` binary.
+///
+/// # Errors
+/// It is not there.
+pub fn beside_sealwax(name: &str) -> Result<PathBuf> {
+    let path = sealwax_binary()?.with_file_name(name);
+    if !path.is_file() {
+        bail!("{} is not there: run `make build`", path.display());
+    }
+    Ok(path)
+}
+
 /// The built filter.
 ///
 /// # Errors

@@ -258,6 +258,24 @@ async fn a_batch_answers_each_line_in_order() {
 }
 
 #[tokio::test]
+async fn a_name_that_comes_twice_in_a_batch_ends_as_its_last_line_says() {
+    let world = world();
+    let lines = concat!(
+        "{\"domain\":\"a.example.com\",\"tenant\":\"t1\"}\n",
+        "{\"domain\":\"b.example.com\",\"issuer\":\"nobody\"}\n",
+        "{\"domain\":\"A.example.com\",\"tenant\":\"t2\"}\n",
+        "{\"domain\":\"c.example.com\"}\n",
+    );
+    let told = text(world.send(Method::POST, "/v1/domains:batch", lines).await).await;
+    let results: Vec<BatchResult> =
+        told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told: Vec<_> = results.iter().map(|result| (result.line, result.status)).collect();
+    assert_eq!(told, [(1, 201), (2, 400), (3, 200), (4, 201)]);
+    let (_, record) = world.json(Method::GET, "/v1/domains/a.example.com", "").await;
+    assert_eq!(record["tenant"], "t2");
+}
+
+#[tokio::test]
 async fn a_line_without_end_ends_a_batch() {
     let world = world();
     let mut body = b"{\"domain\":\"a.example.com\"}\n".to_vec();

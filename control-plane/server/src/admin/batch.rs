@@ -10,19 +10,25 @@ use axum::response::{IntoResponse as _, Response};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
 use futures::stream::{self, Stream};
+use sealwax_core::Registration;
+use sealwax_core::store::WRITE_ALL_MAX;
+use sealwax_protocol::DomainName;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::domains::{RegistrationBody, malformed_body};
 use super::{AdminApi, parse_name};
+use crate::registry::RegistryError;
 use crate::web::{PROBLEM_JSON, Problem};
 
 /// Media type of one JSON value a line.
 pub(crate) const NDJSON: &str = "application/x-ndjson";
 /// Longest line, in bytes.
 pub(crate) const LINE_BYTES_MAX: usize = 8 * 1024;
-/// Lines of one batch worked on at a time.
-const AT_A_TIME: usize = 32;
+/// Lines that go to the store together, if they are there.
+const TOGETHER: usize = WRITE_ALL_MAX;
+/// How many times so many lines are worked on at a time.
+const AT_A_TIME: usize = 4;
 /// How long a caller may be silent in the middle of a batch.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 
@@ -61,14 +67,19 @@ pub struct BatchResult {
 pub(super) async fn register(State(api): State<AdminApi>, body: Body) -> Response {
     let results = lines(body.into_data_stream())
         .enumerate()
-        .map(move |(index, line)| {
-            let api = api.clone();
+        .filter_map(async |(index, line)| {
             let number = u64::try_from(index).unwrap_or(u64::MAX).saturating_add(1);
-            async move { one(&api, number, line).await }
+            read(number, line)
+        })
+        .ready_chunks(TOGETHER)
+        .map(move |lines| {
+            let api = api.clone();
+            async move { several(&api, lines).await }
         })
         .buffered(AT_A_TIME)
-        .filter_map(async |result| {
-            result.map(|result| Ok::<_, std::convert::Infallible>(spelled(&result)))
+        .map(|results| {
+            let spelled: BytesMut = results.iter().flat_map(spelled).collect();
+            Ok::<_, std::convert::Infallible>(spelled.freeze())
         });
     ([(CONTENT_TYPE, NDJSON)], Body::from_stream(results)).into_response()
 }
@@ -79,41 +90,63 @@ fn spelled(result: &BatchResult) -> Bytes {
     line.into()
 }
 
+/// A line as read: what to register, or why not.
+struct Line {
+    number: u64,
+    domain: Option<String>,
+    wanted: Result<(DomainName, Registration), Problem>,
+}
+
 /// `None`: an empty line.
-async fn one(api: &AdminApi, line: u64, text: Result<Bytes, Problem>) -> Option<BatchResult> {
+fn read(number: u64, text: Result<Bytes, Problem>) -> Option<Line> {
+    let failed = |domain, problem| Some(Line { number, domain, wanted: Err(problem) });
     let text = match text {
         Ok(text) if text.trim_ascii().is_empty() => return None,
         Ok(text) => text,
-        Err(problem) => return Some(failed(line, None, problem)),
+        Err(problem) => return failed(None, problem),
     };
     // Taken apart by hand: serde cannot refuse unknown fields through a flattened struct.
     let mut fields: serde_json::Map<String, serde_json::Value> = match serde_json::from_slice(&text)
     {
         Ok(fields) => fields,
-        Err(error) => return Some(failed(line, None, malformed_body(error.to_string()))),
+        Err(error) => return failed(None, malformed_body(error.to_string())),
     };
     let Some(serde_json::Value::String(name)) = fields.remove("domain") else {
-        return Some(failed(line, None, malformed_body("a line has a text \"domain\"")));
+        return failed(None, malformed_body("a line has a text \"domain\""));
     };
-    match put(api, &name, fields).await {
-        Ok((domain, status)) => {
-            Some(BatchResult { line, domain: Some(domain), status: status.as_u16(), problem: None })
-        }
-        Err(problem) => Some(failed(line, Some(name), problem)),
-    }
+    let wanted = wanted(&name, fields);
+    let domain = wanted.as_ref().map_or(name, |(domain, _)| domain.to_string());
+    Some(Line { number, domain: Some(domain), wanted })
 }
 
-async fn put(
-    api: &AdminApi,
+fn wanted(
     name: &str,
     fields: serde_json::Map<String, serde_json::Value>,
-) -> Result<(String, StatusCode), Problem> {
+) -> Result<(DomainName, Registration), Problem> {
     let domain = parse_name(name)?;
     let said: RegistrationBody = serde_json::from_value(serde_json::Value::Object(fields))
         .map_err(|error| malformed_body(error.to_string()))?;
-    let put = api.registry.put(&domain, said.checked()?).await?;
-    let status = if put.created { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((domain.to_string(), status))
+    Ok((domain, said.checked()?))
+}
+
+/// Registers what can be registered; a result for each line, in order.
+async fn several(api: &AdminApi, lines: Vec<Line>) -> Vec<BatchResult> {
+    let wanted = lines.iter().filter_map(|line| line.wanted.as_ref().ok().cloned()).collect();
+    let mut put = api.registry.put_all(wanted).await.into_iter();
+    let results = lines.into_iter().map(|Line { number, domain, wanted }| {
+        let done = match wanted {
+            Ok((name, _)) => put.next().unwrap_or(Err(RegistryError::Contended(name))),
+            Err(problem) => return failed(number, domain, problem),
+        };
+        match done {
+            Ok(put) => {
+                let status = if put.created { StatusCode::CREATED } else { StatusCode::OK };
+                BatchResult { line: number, domain, status: status.as_u16(), problem: None }
+            }
+            Err(error) => failed(number, domain, error.into()),
+        }
+    });
+    results.collect()
 }
 
 fn failed(line: u64, domain: Option<String>, problem: Problem) -> BatchResult {

@@ -28,6 +28,9 @@ pub enum AppError {
     /// The key-encryption key cannot be used.
     #[error("{0}")]
     Keys(String),
+    /// The folder of the last-good copy cannot be used.
+    #[error("{0}")]
+    LastGood(String),
     /// An issuer's settings cannot be used.
     #[error("[[issuer]] {name}: {detail}")]
     Issuer {

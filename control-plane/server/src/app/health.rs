@@ -7,34 +7,57 @@ use async_trait::async_trait;
 use sealwax_core::store::Store;
 
 use super::parts::App;
+use super::sealing::ProvenSealer;
 use crate::admin::{Health, Troubles};
-use crate::metrics::Sampler;
+use crate::last_good::LastGood;
+use crate::metrics::{LAST_GOOD, Metrics, Sampler};
 
 /// How long the store may take to answer before the process counts as not ready.
 const STORE_WITHIN: Duration = Duration::from_secs(2);
 
 pub(super) struct ProcessHealth {
     store: Arc<dyn Store>,
+    sealer: Arc<ProvenSealer>,
+    last_good: Option<LastGood>,
+    metrics: Metrics,
     sampler: Arc<Sampler>,
 }
 
 impl ProcessHealth {
     pub(super) fn new(app: &App) -> Self {
-        Self { store: Arc::clone(&app.store), sampler: Arc::clone(&app.watch.sampler) }
+        Self {
+            store: Arc::clone(&app.store),
+            sealer: Arc::clone(&app.sealer),
+            last_good: app.last_good.clone(),
+            metrics: app.watch.metrics.clone(),
+            sampler: Arc::clone(&app.watch.sampler),
+        }
     }
 }
 
 #[async_trait]
 impl Health for ProcessHealth {
     async fn ready(&self) -> Result<(), Troubles> {
-        match tokio::time::timeout(STORE_WITHIN, self.store.ping()).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Troubles(vec![error.to_string()])),
-            Err(_) => Err(Troubles(vec!["the store does not answer within 2 s".to_owned()])),
+        let away = match tokio::time::timeout(STORE_WITHIN, self.store.ping()).await {
+            Ok(Ok(())) if self.sealer.is_proven() => return Ok(()),
+            Ok(Ok(())) => "the keys are being compared with the store's".to_owned(),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the store does not answer within 2 s".to_owned(),
+        };
+        let mut troubles = vec![away];
+        if let Some(copy) = &self.last_good {
+            let held = copy.held();
+            troubles.push(format!(
+                "certificates in memory and {held} in the last-good copy are served"
+            ));
         }
+        Err(Troubles(troubles))
     }
 
     fn metrics(&self) -> String {
+        if let Some(copy) = &self.last_good {
+            self.metrics.set_count(&LAST_GOOD, &[], copy.held());
+        }
         self.sampler.text()
     }
 }

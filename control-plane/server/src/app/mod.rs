@@ -8,6 +8,7 @@ mod issuers;
 mod keys;
 mod listeners;
 mod parts;
+mod rewrap;
 mod sealing;
 mod watch;
 
@@ -24,6 +25,7 @@ pub use announcements::Announcements;
 pub use error::AppError;
 use listeners::Listeners;
 pub use parts::{App, open_store};
+pub use sealing::key_sealer;
 use watch::ElsewhereToo;
 pub use watch::Watch;
 
@@ -49,16 +51,8 @@ pub async fn run(config: Config) -> Result<(), AppError> {
 /// As [`run`].
 pub async fn run_until(config: Config, stop: CancellationToken) -> Result<(), AppError> {
     let listeners = Listeners::bind(&config).await?;
-    let app = App::build(&config).await?;
+    let mut app = App::build(&config).await?;
     let tasks = TaskTracker::new();
-    tasks.spawn(app.queue.clone().serve(stop.clone()));
-    tasks.spawn(sweep::serve(
-        Arc::clone(&app.store),
-        Arc::clone(&app.clock),
-        app.queue.clone(),
-        config.renewal.sweep_interval,
-        stop.clone(),
-    ));
     if !app.store.exclusive() {
         let announcer = Arc::new(ElsewhereToo {
             announcements: Arc::clone(&app.announcements),
@@ -68,15 +62,43 @@ pub async fn run_until(config: Config, stop: CancellationToken) -> Result<(), Ap
         let store = Arc::clone(&app.store);
         tasks.spawn(changes::serve(store, announcer, CHANGES_INTERVAL, stop.clone()));
     }
-    app.watch.start(&app.store, &app.clock, config.telemetry.census_rate, &tasks, &stop);
+    if let Some(keeper) = app.keeper.take() {
+        tasks.spawn(keeper.serve(Arc::clone(&app.store), stop.clone()));
+    }
     listeners.serve(&app, &config, &tasks, &stop)?;
-    tasks.close();
-    stop.cancelled().await;
+    // Serving has begun; working waits for the proof that the keys are the store's.
+    let proven = tokio::select! {
+        proven = app.sealer.prove(&*app.store) => proven,
+        () = stop.cancelled() => Ok(()),
+    };
+    if proven.is_ok() {
+        work(&app, &config, &tasks, &stop);
+        stop.cancelled().await;
+    }
     tracing::info!("stopping");
+    stop.cancel();
+    tasks.close();
     if tokio::time::timeout(STOP_WAIT, tasks.wait()).await.is_err() {
         tracing::warn!("some work did not stop in time; it goes on from the store");
     }
-    Ok(())
+    proven
+}
+
+fn work(app: &App, config: &Config, tasks: &TaskTracker, stop: &CancellationToken) {
+    tasks.spawn(app.queue.clone().serve(stop.clone()));
+    tasks.spawn(sweep::serve(
+        Arc::clone(&app.store),
+        Arc::clone(&app.clock),
+        app.queue.clone(),
+        config.renewal.sweep_interval,
+        stop.clone(),
+    ));
+    app.watch.start(&app.store, &app.clock, config.telemetry.census_rate, tasks, stop);
+    // Nobody else can open an embedded store to do it.
+    if app.store.exclusive() && !config.retired_keks.is_empty() {
+        let (store, sealer) = (Arc::clone(&app.upkeep), Arc::clone(&app.sealer));
+        tasks.spawn(rewrap::serve(store, sealer, stop.clone()));
+    }
 }
 
 async fn stop_on_signal(stop: CancellationToken) {

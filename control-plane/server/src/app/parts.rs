@@ -6,18 +6,20 @@ use sealwax_core::permission::Permission;
 use sealwax_core::secret::Sealer;
 use sealwax_core::store::Store;
 use sealwax_core::{Clock, Jitter, Notifier, Span};
-use sealwax_store::{DynamoStore, RemoteSettings, open_embedded, open_remote};
+use sealwax_store::{DynamoStore, RemoteSettings, Upkeep, open_embedded, open_remote};
 use sealwax_workflow::{Parts, Queue, Settings, Workflow};
 use sealwax_xds::{XdsConfig, XdsServer};
 
 use super::announcements::Announcements;
 use super::error::AppError;
+use super::issuers;
 use super::keys::LocalKeys;
+use super::sealing::ProvenSealer;
 use super::watch::{Eyes, Watch};
-use super::{issuers, sealing};
 use crate::catalog::{CacheBounds, Catalog, CatalogParts};
 use crate::certificates::Certificates;
 use crate::config::{self, Config};
+use crate::last_good::{Keeper, LastGood};
 use crate::metrics::{Sampler, SamplerParts};
 use crate::notify::Webhooks;
 use crate::permission::{AskEndpoint, RegistrationIsPermission};
@@ -49,6 +51,14 @@ pub struct App {
     pub watch: Watch,
     /// Certificates brought along and taken back.
     pub certificates: Certificates,
+    /// The store, for what is done to all of it.
+    pub(super) upkeep: Arc<dyn Upkeep>,
+    /// Seals and opens private keys.
+    pub(super) sealer: Arc<ProvenSealer>,
+    /// What is served while the store is away; an embedded one never is.
+    pub(super) last_good: Option<LastGood>,
+    /// Writes it.
+    pub(super) keeper: Option<Keeper>,
 }
 
 impl App {
@@ -60,9 +70,12 @@ impl App {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let jitter: Arc<dyn Jitter> = Arc::new(SystemJitter::default());
         let eyes = Eyes::open(Arc::clone(&clock));
-        let store = Arc::new(open_store(&config.store, Arc::clone(&clock)).await?);
-        let store: Arc<dyn Store> = eyes.store(store);
-        let sealer: Arc<dyn Sealer> = sealing::open(config, &store).await?;
+        let opened = Arc::new(open_store(&config.store, Arc::clone(&clock)).await?);
+        let upkeep = Arc::clone(&opened) as Arc<dyn Upkeep>;
+        let store: Arc<dyn Store> = eyes.store(opened);
+        let proven = Arc::new(ProvenSealer::open(config, &*store).await?);
+        let sealer = Arc::clone(&proven) as Arc<dyn Sealer>;
+        let (last_good, keeper) = open_last_good(&config.store)?.unzip();
         let issuers = eyes.issuers(issuers::build(&config.issuers, &store, &sealer, &clock)?);
         let announcements = Arc::new(Announcements::default());
         let notifier: Arc<dyn Notifier> =
@@ -108,6 +121,9 @@ impl App {
             config.issuance.on_handshake,
         ));
         catalog.demand_through(queue.clone());
+        if let Some(copy) = &last_good {
+            catalog.fall_back_on(copy.clone());
+        }
         let source = Arc::clone(&catalog) as Arc<dyn sealwax_xds::CertificateSource>;
         let max_wait = config.issuance.max_wait.duration();
         let source = eyes.source(source, max_wait);
@@ -120,7 +136,32 @@ impl App {
         };
         let sampler = Sampler::new(seen, &source, eyes.metrics.clone(), &*clock);
         let watch = eyes.watch(sampler);
-        Ok(Self { store, clock, queue, catalog, xds, announcements, watch, certificates })
+        Ok(Self {
+            store,
+            clock,
+            queue,
+            catalog,
+            xds,
+            announcements,
+            watch,
+            certificates,
+            upkeep,
+            sealer: proven,
+            last_good,
+            keeper,
+        })
+    }
+}
+
+fn open_last_good(configured: &config::Store) -> Result<Option<(LastGood, Keeper)>, AppError> {
+    match configured {
+        config::Store::Dynamodb { last_good: Some(at), .. } => {
+            let opened = LastGood::open(&at.path, at.bytes_max);
+            Ok(Some(opened.map_err(|error| AppError::LastGood(error.to_string()))?))
+        }
+        config::Store::Dynamodb { last_good: None, .. } | config::Store::Embedded { .. } => {
+            Ok(None)
+        }
     }
 }
 
@@ -142,7 +183,7 @@ pub async fn open_store(
 ) -> Result<DynamoStore, AppError> {
     match configured {
         config::Store::Embedded { path } => Ok(open_embedded(path, clock).await?),
-        config::Store::Dynamodb { table_prefix, region, endpoint_url } => {
+        config::Store::Dynamodb { table_prefix, region, endpoint_url, .. } => {
             let settings = RemoteSettings {
                 region: region.clone(),
                 endpoint_url: endpoint_url.as_ref().map(ToString::to_string),

@@ -109,6 +109,14 @@ impl StandingCache {
         }
     }
 
+    /// Keeps what another memory than the store knows: only for when the store cannot be asked.
+    pub(super) fn remember_stale(&self, domain: &DomainName, standing: &Standing) {
+        let generation = self.generation.load(Ordering::Acquire);
+        let fresh_until = Timestamp::default();
+        let entry = Remembered { standing: standing.clone(), fresh_until, generation };
+        self.certificates.insert(domain.clone(), entry);
+    }
+
     fn negative(&self, domain: &DomainName, entry: Remembered) {
         self.certificates.invalidate(domain);
         self.strangers.insert(domain.clone(), entry);

@@ -127,10 +127,14 @@ fn fixture() -> Fixture {
         started: Notify::new(),
         release: Notify::new(),
     });
+    fixture_over(store)
+}
+
+fn fixture_over(store: Arc<Watched>) -> Fixture {
     let parts = CatalogParts {
         store: Arc::clone(&store) as Arc<dyn Store>,
         sealer: Arc::new(OpenSealer),
-        clock,
+        clock: Arc::new(SystemClock),
         jitter: Arc::new(SystemJitter::default()),
     };
     let bounds = CacheBounds {
@@ -252,6 +256,40 @@ async fn a_known_certificate_outlives_an_outage_of_the_store() {
     fixture.catalog.forget_all();
     assert!(matches!(fixture.catalog.lookup(&known).await, Lookup::Ready(_)));
     assert!(matches!(fixture.catalog.lookup(&name("b.example.com")).await, Lookup::Unavailable));
+}
+
+#[tokio::test]
+async fn in_an_outage_the_last_good_copy_serves_what_is_not_in_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let known = name("a.example.com");
+    let before = fixture();
+    before.register(&known).await;
+    before.certify(&known, "a.example.com").await;
+    let stop = tokio_util::sync::CancellationToken::new();
+    let (copy, keeper) = LastGood::open(folder.path(), 1 << 20).unwrap();
+    let keeper = tokio::spawn(keeper.serve(Arc::clone(&before.store) as _, stop.clone()));
+    before.catalog.fall_back_on(copy.clone());
+    let Lookup::Ready(served) = before.catalog.lookup(&known).await else { panic!("not served") };
+    stop.cancel();
+    keeper.await.unwrap();
+    let store = Arc::clone(&before.store);
+    drop(before);
+
+    // A catalog that knows nothing, over what is on the disk.
+    let after = fixture_over(store);
+    after.catalog.fall_back_on(copy);
+    after.store.away.store(true, Ordering::SeqCst);
+    let Lookup::Ready(found) = after.catalog.lookup(&known).await else { panic!("not served") };
+    assert_eq!(found.version(), served.version());
+    assert!(matches!(after.catalog.lookup(&name("b.example.com")).await, Lookup::Unavailable));
+    let loads = after.loads();
+    assert!(matches!(after.catalog.lookup(&known).await, Lookup::Ready(_)));
+    assert_eq!(after.loads(), loads + 1, "the store is asked first, every time");
+
+    after.store.away.store(false, Ordering::SeqCst);
+    let stored = after.store.load(std::slice::from_ref(&known)).await.unwrap().remove(0).unwrap();
+    after.store.remove(&known, stored.stored.version).await.unwrap();
+    assert!(matches!(after.catalog.lookup(&known).await, Lookup::Absent));
 }
 
 /// INV-8: what got into the store by whatever way is not served unless it fits.

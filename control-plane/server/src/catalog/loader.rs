@@ -1,7 +1,7 @@
 //! Loads on a miss: one load a name however many ask, many names a read.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use sealwax_core::failure::bounded_detail;
 use sealwax_core::store::{Change, Entry, Expected, LOAD_MAX, LifecycleEvent};
@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use super::CatalogParts;
 use super::cache::StandingCache;
 use super::standing::{self, Standing};
+use crate::last_good::LastGood;
 
 /// Names waiting to be loaded; above it a look-up is answered as if the store were away, which
 /// holds the handshake instead of piling up memory.
@@ -34,6 +35,7 @@ struct Shared {
     cache: Arc<StandingCache>,
     loading: Mutex<HashMap<DomainName, Loading>>,
     wanted: mpsc::Sender<DomainName>,
+    last_good: OnceLock<LastGood>,
 }
 
 #[derive(Default)]
@@ -46,7 +48,13 @@ struct Loading {
 impl Loader {
     pub(super) fn start(parts: CatalogParts, cache: Arc<StandingCache>) -> Self {
         let (wanted, names) = mpsc::channel(WAITING_MAX);
-        let shared = Arc::new(Shared { parts, cache, loading: Mutex::default(), wanted });
+        let shared = Arc::new(Shared {
+            parts,
+            cache,
+            loading: Mutex::default(),
+            wanted,
+            last_good: OnceLock::new(),
+        });
         tokio::spawn(gather(Arc::clone(&shared), names));
         Self { shared }
     }
@@ -66,7 +74,22 @@ impl Loader {
         answer.await.unwrap_or(Load::StoreAway)
     }
 
+    pub(super) fn fall_back_on(&self, copy: LastGood) {
+        if self.shared.last_good.set(copy).is_err() {
+            tracing::debug!("the catalog has its last-good copy already");
+        }
+    }
+
+    pub(super) fn mark_all_changed(&self) {
+        if let Some(copy) = self.shared.last_good.get() {
+            copy.look_all();
+        }
+    }
+
     pub(super) fn mark_changed(&self, domain: &DomainName) {
+        if let Some(copy) = self.shared.last_good.get() {
+            copy.changed(domain);
+        }
         if let Some(loading) = self.shared.loading().get_mut(domain) {
             loading.changed = true;
         }
@@ -116,7 +139,8 @@ impl Shared {
             Err(error) => {
                 tracing::warn!(%error, names = batch.len(), "certificates could not be loaded");
                 for domain in batch {
-                    self.tell(domain, &Load::StoreAway);
+                    let known = self.last_good_of(domain).await;
+                    self.tell(domain, &known.map_or(Load::StoreAway, Load::Found));
                 }
                 return;
             }
@@ -126,8 +150,23 @@ impl Shared {
         }
     }
 
+    /// Only what is not in memory, where it is newer, and may be served.
+    async fn last_good_of(&self, domain: &DomainName) -> Option<Standing> {
+        let copy = self.last_good.get()?;
+        if self.cache.stale(domain).is_some() {
+            return None;
+        }
+        let (entry, now) = (copy.find(domain).await?, self.parts.clock.now());
+        let standing = standing::read(Some(entry), &*self.parts.sealer, now).await;
+        self.cache.remember_stale(domain, &standing);
+        self.cache.stale(domain)
+    }
+
     async fn settle(&self, domain: &DomainName, entry: Option<Entry>) {
         let now = self.parts.clock.now();
+        if let Some(copy) = self.last_good.get() {
+            copy.loaded(domain, entry.as_ref());
+        }
         let standing = standing::read(entry, &*self.parts.sealer, now).await;
         {
             let mut loading = self.loading();

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A certificate that was served once stays serveable from memory while the store is away, for
-//! as long as it is valid. Nothing here ever decides to order: demand goes through the workflow,
+//! as long as it is valid; after a restart, from the last-good copy on disk. Nothing here ever decides to order: demand goes through the workflow,
 //! which asks the record.
 
 mod cache;
@@ -24,6 +24,8 @@ use sealwax_core::{Clock, Jitter, Timestamp};
 use sealwax_protocol::DomainName;
 use sealwax_workflow::{Ask, Lane, Queue};
 use sealwax_xds::{CertificateSource, Lookup};
+
+use crate::last_good::LastGood;
 
 pub use cache::CacheBounds;
 use cache::StandingCache;
@@ -69,6 +71,11 @@ impl Catalog {
         }
     }
 
+    /// Where certificates are copied to, and found while the store is away.
+    pub fn fall_back_on(&self, copy: LastGood) {
+        self.loader.fall_back_on(copy);
+    }
+
     /// The domain may stand differently now: the next look reads the store.
     pub fn forget(&self, domain: &DomainName) {
         // In this order: a read that ends in between is remembered and then forgotten.
@@ -78,6 +85,7 @@ impl Catalog {
 
     /// Any domain may stand differently now.
     pub fn forget_all(&self) {
+        self.loader.mark_all_changed();
         self.cache.expire_all();
     }
 

@@ -98,6 +98,22 @@ pub(super) enum StoreCommand {
     Init(Serve),
     /// Show the table and its indexes.
     Status(Serve),
+    /// Move every private key under [keys] kek; needs the earlier keys in [keys] retired. Goes on
+    /// where an earlier run stopped.
+    RewrapKeys(Serve),
+    /// Move everything to another store, and read it back. Goes on where an earlier run stopped.
+    Copy(CopyStore),
+}
+
+/// From where to where.
+#[derive(Debug, Args)]
+pub(super) struct CopyStore {
+    #[command(flatten)]
+    pub(super) from: Serve,
+    /// The configuration the control plane will have: its [store] is the target, its [keys] kek
+    /// is the same key.
+    #[arg(long, value_name = "FILE")]
+    pub(super) to: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]

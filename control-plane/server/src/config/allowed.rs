@@ -9,9 +9,7 @@ use sealwax_core::record::KeyType;
 use sealwax_protocol::DomainName;
 use url::Url;
 
-use super::{
-    AccessField, AccessLog, Kek, LimitsPreset, LogFormat, StoreKind, Target, Targets,
-};
+use super::{AccessField, AccessLog, Kek, LimitsPreset, LogFormat, StoreKind, Target, Targets};
 
 /// Longest value accepted, in bytes; nothing sensible comes near it.
 pub(super) const VALUE_BYTES_MAX: usize = 4096;
@@ -35,6 +33,7 @@ pub(super) enum Allowed {
     Fields,
     Words(&'static [&'static str]),
     Kek,
+    Keks,
 }
 
 /// The shape a value has in TOML. The environment knows only text.
@@ -56,7 +55,9 @@ impl Allowed {
         match self {
             Self::Flag => Shape::Flag,
             Self::Integer { .. } => Shape::Integer,
-            Self::Mails | Self::Targets | Self::Fields | Self::Words(_) => Shape::TextOrList,
+            Self::Mails | Self::Targets | Self::Fields | Self::Words(_) | Self::Keks => {
+                Shape::TextOrList
+            }
             Self::Address
             | Self::Path
             | Self::Url
@@ -71,7 +72,7 @@ impl Allowed {
     /// Whether an error may repeat the value: someone may put the key itself where its place is
     /// asked for.
     pub(super) const fn shown(self) -> bool {
-        !matches!(self, Self::Kek)
+        !matches!(self, Self::Kek | Self::Keks)
     }
 }
 
@@ -103,6 +104,7 @@ impl fmt::Display for Allowed {
             }
             Self::Words(words) => write!(f, "a list of {}", words.join(", ")),
             Self::Kek => f.write_str("\"file:PATH\" or \"env:VARIABLE\""),
+            Self::Keks => f.write_str("\"file:PATH\" or \"env:VARIABLE\", or a list of them"),
         }
     }
 }
@@ -197,7 +199,8 @@ impl Read for String {
             | Allowed::Targets
             | Allowed::Fields
             | Allowed::Words(_)
-            | Allowed::Kek => !text.chars().any(char::is_control),
+            | Allowed::Kek
+            | Allowed::Keks => !text.chars().any(char::is_control),
         };
         (good && !text.is_empty()).then(|| text.to_owned())
     }
@@ -294,5 +297,11 @@ impl Read for Kek {
             }
             _ => None,
         }
+    }
+}
+
+impl Read for Vec<Kek> {
+    fn read(text: &str, allowed: Allowed) -> Option<Self> {
+        text.split(',').map(|one| Kek::read(one.trim(), allowed)).collect()
     }
 }

@@ -36,8 +36,11 @@ fn every_section_is_read_into_types() {
         table_prefix = "prod"
         region = "eu-west-1"
         endpoint_url = "http://127.0.0.1:8000"
+        last_good_path = "/var/lib/sealwax"
+        last_good_mb = 12
         [keys]
         kek = "env:SEALWAX_KEK"
+        retired = ["file:old", "env:OLDER"]
         [[issuer]]
         name = "main"
         directory = "https://ca.example/dir"
@@ -67,7 +70,12 @@ fn every_section_is_read_into_types() {
     assert_eq!(config.issuance.concurrency, 64);
     assert_eq!(config.permission.cache_ttl, Span::ZERO);
     assert_eq!(config.telemetry.log, LogFormat::Json);
-    assert!(matches!(config.store, Store::Dynamodb { region: Some(_), .. }));
+    let Store::Dynamodb { region: Some(_), last_good: Some(copy), .. } = config.store else {
+        panic!("{:?}", config.store)
+    };
+    assert_eq!((copy.path, copy.bytes_max), ("/var/lib/sealwax".into(), 12_000_000));
+    let retired = [Kek::File("old".into()), Kek::Env("OLDER".to_owned())];
+    assert_eq!(config.retired_keks, retired);
 }
 
 #[test]
@@ -175,6 +183,8 @@ fn contradictions_are_refused() {
     for (text, word) in [
         ("[store]\nkind = \"dynamodb\"\n", "keys.kek is missing"),
         ("[store]\nkind = \"dynamodb\"\npath = \"x\"\n[keys]\nkek = \"env:K\"\n", "store.path"),
+        ("[store]\nlast_good_mb = 10\n", "store.last_good_mb"),
+        ("[keys]\nretired = \"c2VjcmV0\"\n", "keys.retired = (not shown)"),
         ("[issuance]\non_handshake = false\n", "no certificate would ever be issued"),
         (
             "[[notify]]\nurl = \"http://hooks.example/\"\nsecret_file = \"s\"\n",
@@ -242,6 +252,9 @@ fn every_default_is_itself_allowed() {
     assert!(parse("", &[]).is_ok());
     let dynamodb = "[store]\nkind = \"dynamodb\"\n[keys]\nkek = \"env:K\"\n";
     assert!(parse(dynamodb, &[]).is_ok());
+    let off = [("SEALWAX__STORE__LAST_GOOD_MB", "0")];
+    let config = parse(dynamodb, &off).unwrap();
+    assert!(matches!(config.store, Store::Dynamodb { last_good: None, .. }));
 }
 
 #[test]

@@ -135,8 +135,14 @@ keys! {
         "Region of the tables. Only with kind `dynamodb`.";
     STORE_ENDPOINT_URL: Url = store.endpoint_url, Allowed::Url, Unset("the region's endpoint"),
         "Another DynamoDB endpoint. Only with kind `dynamodb`.";
+    STORE_LAST_GOOD_PATH: PathBuf = store.last_good_path, Allowed::Path, Value("./sealwax-last-good"),
+        "Folder on local disk with a copy, encrypted as in the store, of the certificates served: they are served from there when the store is away at a start. Only with kind `dynamodb`; each control plane needs its own.";
+    STORE_LAST_GOOD_MB: u64 = store.last_good_mb, Allowed::Integer { min: 0, max: 1_000_000 }, Value("256"),
+        "Most megabytes of that copy; 100 hold about 12,000 certificates. The least recently read leave first. 0: no copy. Only with kind `dynamodb`.";
     KEYS_KEK: Kek = keys.kek, Allowed::Kek, Unset("`file:kek` in the embedded store's folder"),
         "Where the key-encryption key is. A missing file is created at the first start. Required with kind `dynamodb`.";
+    KEYS_RETIRED: Vec<Kek> = keys.retired, Allowed::Keks, Unset("no other keys"),
+        "Earlier keys, written like `kek`, one or a list, that what is stored may still be under. Needed until `sealwax store rewrap-keys` is through; the embedded store is rewrapped while it serves.";
     ISSUER_NAME: String = issuer.name, Allowed::Name, Required,
         "What it is called in registrations, logs and the store. Its account belongs to this name.";
     ISSUER_DIRECTORY: Url = issuer.directory, Allowed::Url, Required,

@@ -48,6 +48,8 @@ pub struct Config {
     pub store: Store,
     /// Where the key-encryption key is.
     pub kek: Kek,
+    /// Keys that open as well, and seal nothing.
+    pub retired_keks: Vec<Kek>,
     /// The certificate authorities, in order of preference; never empty.
     pub issuers: Vec<Issuer>,
     /// Asking the platform.
@@ -126,7 +128,18 @@ pub enum Store {
         region: Option<String>,
         /// Another endpoint than the region's.
         endpoint_url: Option<Url>,
+        /// The copy on local disk; `None`: there is none.
+        last_good: Option<LastGoodCopy>,
     },
+}
+
+/// Where what was served is kept for when a remote store is away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastGoodCopy {
+    /// The folder.
+    pub path: PathBuf,
+    /// Most bytes in it.
+    pub bytes_max: u64,
 }
 
 /// `[store] kind`

@@ -9,8 +9,8 @@ use url::{Host, Url};
 use super::keys::{self, Entry};
 use super::reader::{Position, Reader};
 use super::{
-    Admin, Binding, Config, Edge, Issuance, Issuer, KEK_FILE, Kek, Limits, Notify, Permission,
-    Renewal, STAGING_DIRECTORY, STAGING_NAME, Store, StoreKind, Telemetry, Xds,
+    Admin, Binding, Config, Edge, Issuance, Issuer, KEK_FILE, Kek, LastGoodCopy, Limits, Notify,
+    Permission, Renewal, STAGING_DIRECTORY, STAGING_NAME, Store, StoreKind, Telemetry, Xds,
 };
 use crate::notify::EVENTS;
 
@@ -21,6 +21,7 @@ pub(super) fn read(reader: &mut Reader) -> Option<Config> {
     let admin = read_admin(reader);
     let store = read_store(reader);
     let kek = read_kek(reader, store.as_ref());
+    let retired_keks = reader.optional(&keys::KEYS_RETIRED, None);
     let issuers = read_issuers(reader);
     let permission = read_permission(reader);
     let issuance = read_issuance(reader);
@@ -39,6 +40,7 @@ pub(super) fn read(reader: &mut Reader) -> Option<Config> {
         admin,
         store: store?,
         kek: kek?,
+        retired_keks: retired_keks?.unwrap_or_default(),
         issuers: issuers?,
         permission: permission?,
         issuance: issuance?,
@@ -130,12 +132,16 @@ fn read_store(reader: &mut Reader) -> Option<Store> {
     let table_prefix = reader.get(&keys::STORE_TABLE_PREFIX, None);
     let region = reader.optional(&keys::STORE_REGION, None);
     let endpoint_url = reader.optional(&keys::STORE_ENDPOINT_URL, None);
+    let copy_path = reader.get(&keys::STORE_LAST_GOOD_PATH, None);
+    let copy_mb = reader.get(&keys::STORE_LAST_GOOD_MB, None);
     match kind? {
         StoreKind::Embedded => {
             let remote = [
                 keys::STORE_TABLE_PREFIX.entry,
                 keys::STORE_REGION.entry,
                 keys::STORE_ENDPOINT_URL.entry,
+                keys::STORE_LAST_GOOD_PATH.entry,
+                keys::STORE_LAST_GOOD_MB.entry,
             ];
             for entry in remote {
                 reader.refuse_if_set(
@@ -149,10 +155,13 @@ fn read_store(reader: &mut Reader) -> Option<Store> {
         StoreKind::Dynamodb => {
             let said = "is only allowed with store.kind = \"embedded\"";
             reader.refuse_if_set(&keys::STORE_PATH.entry, None, said);
+            let (path, megabytes) = (copy_path?, copy_mb?);
+            let copy = LastGoodCopy { path, bytes_max: megabytes.saturating_mul(1_000_000) };
             Some(Store::Dynamodb {
                 table_prefix: table_prefix?,
                 region: region?,
                 endpoint_url: endpoint_url?,
+                last_good: (megabytes > 0).then_some(copy),
             })
         }
     }

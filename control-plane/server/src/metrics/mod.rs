@@ -25,6 +25,7 @@ pub use activity::{Activity, Hour};
 pub use census::{Census, CensusBoard, take as take_census};
 pub use issuer::{IssuerBoard, IssuerStanding, MeteredIssuer};
 pub use manual::manual;
+pub(crate) use names::LAST_GOOD;
 pub use permission::MeteredPermission;
 pub use registry::Metrics;
 pub use sampler::{Sampler, SamplerParts};

@@ -112,6 +112,8 @@ metrics! {
         "Names whose handshakes are held for a certificate on its way, or because the store is away.");
     CATALOG_ENTRIES: Gauge = gauge("sealwax_catalog_entries", &[],
         "Names remembered in memory.");
+    LAST_GOOD: Gauge = gauge("sealwax_last_good_certificates", &[],
+        "Certificates on local disk for when the store is away; only with `[store] last_good_path`.");
     EDGES: Gauge = gauge("sealwax_edges", &[],
         "Connected streams of edges.");
     EDGE_NAMES: Gauge = gauge("sealwax_edge_names", &[],

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sealwax_core::SealedKey;
 use sealwax_core::store::{
-    Challenge, Change, ChangeBatch, ChangeCursor, Document, Entry, LifecycleEvent, Page, RecordVersion,
-    Selection, Store, StoreError,
+    Challenge, Change, ChangeBatch, ChangeCursor, Document, Entry, LifecycleEvent, Page,
+    RecordVersion, Selection, Store, StoreError,
 };
 use sealwax_core::{Clock, Timestamp};
 use sealwax_protocol::{ChallengeToken, DomainName};
@@ -136,6 +136,21 @@ impl Store for MeteredStore {
             self.tell(told);
         }
         Ok(version)
+    }
+
+    async fn write_all(&self, changes: Vec<Change>) -> Vec<Result<RecordVersion, StoreError>> {
+        let told: Vec<_> = changes.iter().map(Told::of).collect();
+        let started = Instant::now();
+        let written = self.inner.write_all(changes).await;
+        let took = started.elapsed().as_secs_f64();
+        self.metrics.observe(&STORE_CALL_SECONDS, &["write_all"], took);
+        for (done, told) in written.iter().zip(told) {
+            match done {
+                Ok(_) => told.into_iter().for_each(|told| self.tell(told)),
+                Err(error) => self.metrics.count(&STORE_ERRORS, &["write_all", kind(error)], 1),
+            }
+        }
+        written
     }
 
     async fn remove(&self, domain: &DomainName, version: RecordVersion) -> Result<(), StoreError> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use futures::future::join_all;
 use sealwax_core::record::{Lease, Work};
 use sealwax_core::store::{
-    CertificateChange, Change, EVENTS_PER_CHANGE_MAX, Entry, Expected, LOAD_MAX, RecordVersion,
-    StoreError,
+    CertificateChange, Change, ChangeCursor, EVENTS_PER_CHANGE_MAX, Entry, Expected, LOAD_MAX,
+    RecordVersion, StoreError, WRITE_ALL_MAX,
 };
 use sealwax_core::{Registration, Span};
 use sealwax_protocol::DomainName;
@@ -48,6 +48,46 @@ pub(super) async fn a_record_reads_back(subject: &Subject) {
     let change = Change::of(wanted.clone(), Expected::Version(version));
     assert_eq!(subject.store.write(change).await.unwrap(), RecordVersion(2));
     assert_eq!(load(subject, &wanted.domain).await.unwrap().stored.record, wanted);
+}
+
+pub(super) async fn changes_made_together_win_and_lose_each_for_itself(subject: &Subject) {
+    let version = create(subject, "together-1").await;
+    let mut cursor = subject.store.changes(&ChangeCursor::default()).await.unwrap().cursor;
+    let new = |n: usize| {
+        let label = format!("together-{n}");
+        let mut change = Change::of(record(&label), Expected::Absent);
+        (change.events, change.announce) = (vec![event(START, &label)], true);
+        change
+    };
+    // One is there already, another has moved on, a third comes twice.
+    let mut changes: Vec<Change> = (0..WRITE_ALL_MAX - 2).map(new).collect();
+    let stale = Expected::Version(RecordVersion(version.0 + 5));
+    changes.push(Change::of(record("together-1"), stale));
+    changes.push(new(2));
+    let written = subject.store.write_all(changes).await;
+    assert_eq!(written.len(), WRITE_ALL_MAX);
+    for (n, written) in written.iter().enumerate() {
+        let lost = n == 1 || n >= WRITE_ALL_MAX - 2;
+        assert_eq!(matches!(written, Err(StoreError::Lost { .. })), lost, "{n}: {written:?}");
+        assert_eq!(matches!(written, Ok(RecordVersion(1))), !lost, "{n}: {written:?}");
+    }
+    let mut told = std::collections::HashSet::new();
+    while told.len() < WRITE_ALL_MAX - 3 {
+        let batch = subject.store.changes(&cursor).await.unwrap();
+        cursor = batch.cursor;
+        told.extend(batch.changed.into_iter().map(|changed| changed.domain));
+    }
+    for n in (0..WRITE_ALL_MAX - 2).filter(|n| *n != 1) {
+        let name = domain(&format!("together-{n}"));
+        assert!(told.contains(&name), "{name} was not announced");
+        assert!(load(subject, &name).await.is_some());
+        assert_eq!(subject.store.events(&name, 9).await.unwrap().len(), 1);
+    }
+    // Nothing is in the way: all of them in one step.
+    let more = (100..100 + WRITE_ALL_MAX).map(new).collect();
+    let written = subject.store.write_all(more).await;
+    assert!(written.iter().all(|written| matches!(written, Ok(RecordVersion(1)))), "{written:?}");
+    assert!(subject.store.write_all(Vec::new()).await.is_empty());
 }
 
 pub(super) async fn one_of_two_writers_loses(subject: &Subject) {

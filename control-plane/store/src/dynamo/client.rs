@@ -64,9 +64,9 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// A client of its own pace. Each has its own retry quota: a background storm of retries
-    /// must not use up the handshakes'.
-    pub(crate) fn client(&self, name: &'static str, pace: &Pace) -> Client {
+    /// A client of its own pace. Each has its own retry quota, of this name: a background storm of
+    /// retries must not use up the handshakes', nor one store's those of another.
+    pub(crate) fn client(&self, name: String, pace: &Pace) -> Client {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(pace.connect)
             .operation_attempt_timeout(pace.attempt)

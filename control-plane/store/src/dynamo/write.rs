@@ -30,7 +30,7 @@ const TRANSACTION_ATTEMPTS: u32 = 6;
 const TENANT_BYTES_MAX: usize = 1024;
 
 /// How a conditional write ended.
-enum Outcome {
+pub(super) enum Outcome {
     Done,
     /// The condition does not hold; what is there instead.
     Refused(Option<Item>),
@@ -76,6 +76,18 @@ impl DynamoStore {
         trace: Option<u64>,
         write_id: &str,
     ) -> Result<Outcome, StoreError> {
+        let (update, others) = self.items(change, version, trace, write_id)?;
+        self.commit(&change.record.domain, update, others, tell, write_id).await
+    }
+
+    /// What a change writes: the record, and everything that goes with it.
+    pub(super) fn items(
+        &self,
+        change: &Change,
+        version: u64,
+        trace: Option<u64>,
+        write_id: &str,
+    ) -> Result<(Update, Vec<TransactWriteItem>), StoreError> {
         let update = self.record_update(change, version, trace, write_id)?;
         let domain = &change.record.domain;
         let mut others = Vec::new();
@@ -96,7 +108,7 @@ impl DynamoStore {
         for (n, event) in change.events.iter().enumerate() {
             others.push(self.put(item::event_item(domain, event, version, n)?)?);
         }
-        self.commit(domain, update, others, tell, write_id).await
+        Ok((update, others))
     }
 
     /// Removes a domain that is at this version, and leaves a trace that holds its place in the
@@ -224,7 +236,7 @@ impl DynamoStore {
         }
     }
 
-    async fn transaction(
+    pub(super) async fn transaction(
         &self,
         domain: &DomainName,
         items: Vec<TransactWriteItem>,
@@ -291,7 +303,7 @@ impl DynamoStore {
         Ok(ceiling.mul_f64(f64::from(byte) / 255.0))
     }
 
-    fn put(&self, item: Item) -> Result<TransactWriteItem, StoreError> {
+    pub(super) fn put(&self, item: Item) -> Result<TransactWriteItem, StoreError> {
         let put = Put::builder().table_name(&self.table).set_item(Some(item)).build();
         Ok(TransactWriteItem::builder().put(put.map_err(incomplete)?).build())
     }
@@ -307,7 +319,7 @@ pub(super) fn incomplete(error: aws_sdk_dynamodb::error::BuildError) -> StoreErr
     StoreError::Bug { detail: error.to_string() }
 }
 
-fn check(change: &Change) -> Result<(), StoreError> {
+pub(super) fn check(change: &Change) -> Result<(), StoreError> {
     let refuse = |detail: String| Err(StoreError::Bug { detail });
     if change.events.len() > EVENTS_PER_CHANGE_MAX {
         return refuse(format!("{} events in one change", change.events.len()));

@@ -9,7 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use sealwax_store::conformance::{ManualClock, START};
-use sealwax_store::{DynamoStore, RemoteSettings, StaticCredentials, Timeouts, open_remote};
+use sealwax_store::wire::Wire;
+use sealwax_store::{
+    DynamoStore, RemoteSettings, StaticCredentials, Timeouts, open_remote_through,
+};
 use zeroize::Zeroizing;
 
 /// A folder that goes with the test.
@@ -85,7 +88,10 @@ impl Moto {
 
     pub(crate) async fn store(&self, table_prefix: &str) -> (DynamoStore, Arc<ManualClock>) {
         let clock = ManualClock::at(START);
-        let store = open_remote(&self.settings(table_prefix), clock.clone()).await.unwrap();
+        // moto's threads share its tables without a lock.
+        let (wire, settings) = (Wire::one_at_a_time(), self.settings(table_prefix));
+        let store = open_remote_through(&settings, clock.clone(), |inner| wire.around(inner)).await;
+        let store = store.unwrap();
         store.init().await.unwrap();
         (store, clock)
     }

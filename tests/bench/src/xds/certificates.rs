@@ -6,7 +6,7 @@ use sealwax_bench::trivial::Certificate;
 use sealwax_testkit::TlsVisitor;
 
 /// Some certificates and the CA they are from.
-pub(super) struct Certificates {
+pub(crate) struct Certificates {
     root_pem: String,
     names: Vec<String>,
     all: Vec<Certificate>,
@@ -14,7 +14,7 @@ pub(super) struct Certificates {
 
 impl Certificates {
     /// As many as wanted.
-    pub(super) fn make(count: usize) -> Result<Self> {
+    pub(crate) fn make(count: usize) -> Result<Self> {
         let mut root = CertificateParams::default();
         root.distinguished_name.push(DnType::CommonName, "Benchmark root");
         root.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -38,17 +38,17 @@ impl Certificates {
     }
 
     /// Whom they are for.
-    pub(super) fn names(&self) -> &[String] {
+    pub(crate) fn names(&self) -> &[String] {
         &self.names
     }
 
     /// All of them.
-    pub(super) fn all(&self) -> &[Certificate] {
+    pub(crate) fn all(&self) -> &[Certificate] {
         &self.all
     }
 
     /// Who trusts them.
-    pub(super) fn client(&self) -> Result<TlsVisitor> {
+    pub(crate) fn client(&self) -> Result<TlsVisitor> {
         TlsVisitor::trusting(&self.root_pem)
     }
 }

@@ -13,8 +13,9 @@ use crate::plot::Plot;
 use crate::programs::figures;
 use crate::report::{Group, readable};
 use crate::{rounds, tell};
-use certificates::Certificates;
+pub(crate) use certificates::Certificates;
 use handshakes::{Outcome, Visits};
+pub(crate) use sides::put;
 use sides::{Ours, Trivial};
 
 /// Rounds that count; one before them does not.

@@ -117,12 +117,23 @@ async fn fill(control_plane: &ControlPlane, certificates: &Certificates) -> Resu
     let kek = LocalKek::read(&KekSource::File(folder.join("kek")), WhenMissing::Refuse)?;
     let sealer = KeySealer::new(Arc::new(kek));
     for certificate in certificates.all() {
-        put(&store, &sealer, certificate).await.context(certificate.name.clone())?;
+        put(&store, &sealer, certificate, Expected::Absent)
+            .await
+            .context(certificate.name.clone())?;
     }
     Ok(())
 }
 
-async fn put(store: &DynamoStore, sealer: &KeySealer, certificate: &Certificate) -> Result<()> {
+/// Stores a certificate as a replica would.
+///
+/// # Errors
+/// The store or the certificate.
+pub(crate) async fn put(
+    store: &DynamoStore,
+    sealer: &KeySealer,
+    certificate: &Certificate,
+    expected: Expected,
+) -> Result<()> {
     let now: Timestamp = SystemClock.now();
     let domain = DomainName::parse(&certificate.name)?;
     let chain = Chain::from_pem(certificate.chain_pem.clone())?;
@@ -135,10 +146,8 @@ async fn put(store: &DynamoStore, sealer: &KeySealer, certificate: &Certificate)
         ..DomainRecord::registered(domain, Registration::default(), now)
     };
     let stored = StoredCertificate { chain, key: sealed };
-    let change = Change {
-        certificate: CertificateChange::Replace(stored),
-        ..Change::of(record, Expected::Absent)
-    };
+    let change =
+        Change { certificate: CertificateChange::Replace(stored), ..Change::of(record, expected) };
     store.write(change).await?;
     Ok(())
 }

@@ -1,0 +1,14 @@
+//! Several control planes on one DynamoDB endpoint, each with an Envoy of its own.
+
+#[cfg(test)]
+mod many;
+#[cfg(test)]
+mod outages;
+#[cfg(test)]
+mod sharing;
+#[cfg(test)]
+mod site;
+#[cfg(test)]
+mod store_commands;
+#[cfg(test)]
+mod takeover;

@@ -1,0 +1,94 @@
+//! Two replicas, A and B: each reaches the store over a wire of its own that can be cut, and has an
+//! Envoy of its own. The CA validates through A's Envoy.
+
+use sealwax_testkit::{
+    ControlPlane, ControlPlaneSettings, DynamoDb, Envoy, EnvoyPorts, EnvoySettings, Origin, Pebble,
+    PebbleSettings, StoreSettings, TcpProxy, TlsVisitor,
+};
+
+pub(crate) struct Replica {
+    pub(crate) envoy: Envoy,
+    pub(crate) control_plane: ControlPlane,
+    pub(crate) to_store: TcpProxy,
+}
+
+/// Fields drop in order: whoever calls ends before whom it calls.
+pub(crate) struct Site {
+    pub(crate) a: Replica,
+    pub(crate) b: Replica,
+    pub(crate) validations: TcpProxy,
+    pub(crate) pebble: Pebble,
+    origin: Origin,
+    _store: DynamoDb,
+}
+
+impl Site {
+    pub(crate) async fn start() -> Self {
+        Self::start_with("10s", "").await
+    }
+
+    pub(crate) async fn start_with(max_wait: &'static str, more: &str) -> Self {
+        let store = DynamoDb::start().await.unwrap();
+        let ports = EnvoyPorts::free().unwrap();
+        let validations = TcpProxy::start(ports.http()).await.unwrap();
+        let origin = Origin::start().await.unwrap();
+        let ca = PebbleSettings::validating_at(validations.address().port());
+        let pebble = Pebble::start(ca).await.unwrap();
+        let wires = (
+            TcpProxy::start(store.address()).await.unwrap(),
+            TcpProxy::start(store.address()).await.unwrap(),
+        );
+        let settings = |wire: &TcpProxy| ControlPlaneSettings {
+            directory: pebble.directory(),
+            ca_file: pebble.tls_root_file(),
+            store: StoreSettings::DynamoDb { endpoint: wire.address() },
+            max_wait,
+            more: more.to_owned(),
+        };
+        let first = ControlPlane::start(&settings(&wires.0)).await.unwrap();
+        let second = first.start_beside(&settings(&wires.1)).await.unwrap();
+        let a = replica(first, wires.0, &origin, "edge-a", ports).await;
+        let b = replica(second, wires.1, &origin, "edge-b", EnvoyPorts::free().unwrap()).await;
+        Self { a, b, validations, pebble, origin, _store: store }
+    }
+
+    pub(crate) fn visitor(&self) -> TlsVisitor {
+        TlsVisitor::trusting(self.pebble.root_pem()).unwrap()
+    }
+
+    /// An Envoy of B that holds nothing yet.
+    pub(crate) async fn another_envoy_of_b(&self) -> Envoy {
+        let ports = EnvoyPorts::free().unwrap();
+        envoy(&self.b.control_plane, &self.origin, "edge-b-2", ports).await
+    }
+
+    /// Orders and certificates at the CA.
+    pub(crate) fn issued(&self) -> (usize, usize) {
+        (self.pebble.orders(), self.pebble.certificates())
+    }
+}
+
+async fn replica(
+    control_plane: ControlPlane,
+    to_store: TcpProxy,
+    origin: &Origin,
+    node_id: &str,
+    ports: EnvoyPorts,
+) -> Replica {
+    let envoy = envoy(&control_plane, origin, node_id, ports).await;
+    Replica { envoy, control_plane, to_store }
+}
+
+async fn envoy(
+    control_plane: &ControlPlane,
+    origin: &Origin,
+    node_id: &str,
+    ports: EnvoyPorts,
+) -> Envoy {
+    let settings = EnvoySettings {
+        node_id: node_id.to_owned(),
+        config: control_plane.config_file(),
+        origin: origin.address(),
+    };
+    Envoy::start(ports, &settings).await.unwrap()
+}
