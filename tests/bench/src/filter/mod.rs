@@ -27,7 +27,8 @@ const DOMAIN: &str = "blog.example.com";
 /// # Errors
 /// A part is missing or fails, or a variant does not do what it is measured for.
 pub(crate) async fn measure() -> Result<Group> {
-    let mut all = figures(&mut Command::new(beside("filter-fuel")?)).await?;
+    // A figure that is more than 5 % above its baseline fails the group.
+    let mut all = figures(Command::new(beside("filter-fuel")?).arg("--check")).await?;
     let loads = through_envoy().await?;
     let runs = |variant: usize, of: fn(&Load) -> f64| -> Vec<f64> {
         loads.get(variant).into_iter().flatten().map(of).collect()
