@@ -34,10 +34,11 @@ pub(crate) async fn measure() -> Result<Group> {
         loads.get(variant).into_iter().flatten().map(of).collect()
     };
     let rate = |variant| runs(variant, |load| load.per_s);
-    let [none, ours, lua, ext_authz] = [rate(0), rate(1), rate(2), rate(3)];
+    let [none, ours, lua, ext_authz, empty] = [rate(0), rate(1), rate(2), rate(3), rate(4)];
     all.push(Figure::ratio("filter.passthrough_ratio", &ours, &none));
     all.push(Figure::ratio("filter.lua_ratio", &ours, &lua));
     all.push(Figure::ratio("filter.ext_authz_ratio", &ours, &ext_authz));
+    all.push(Figure::ratio("filter.empty_ratio", &ours, &empty));
     let mut rates = Plot::new("filter-rate", "Requests through one Envoy worker", "requests/s");
     let mut slow = Plot::new("filter-p99", "Slowest request in a hundred", "ms");
     for (index, variant) in VARIANTS.iter().enumerate() {
