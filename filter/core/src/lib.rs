@@ -25,6 +25,7 @@ pub mod fingerprint;
 pub mod host;
 pub mod lookups;
 pub mod metrics;
+pub mod request_head;
 pub mod shared_slots;
 pub mod usage;
 pub mod verdict;

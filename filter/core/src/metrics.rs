@@ -55,7 +55,7 @@ counters! {
     ChallengeUnknown = "sealwax.challenges.unknown",
     /// Challenges that could not be answered.
     ChallengeUnavailable = "sealwax.challenges.unavailable",
-    /// Verdicts found in this worker.
+    /// Verdicts and challenge answers found in this worker.
     CacheHit = "sealwax.cache.hit",
     /// Verdicts and challenge answers found in another worker.
     CacheShared = "sealwax.cache.shared",

@@ -1,5 +1,7 @@
 //! The built filter under the wasm host: what tests and benchmarks share.
 
+pub mod cost;
+
 use std::path::PathBuf;
 
 use serde_json::{Value, json};

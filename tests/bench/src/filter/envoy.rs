@@ -2,9 +2,11 @@
 //! and another HTTP filter in front of the router.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use sealwax_testkit::{Envoy, EnvoyPorts, Port, filter_module};
+use tempfile::TempDir;
 
 /// What stands in front of the router.
 #[derive(Debug)]
@@ -15,11 +17,17 @@ pub(super) struct Variant {
     pub(super) label: &'static str,
     /// How often its first three requests ask for the verdict, and how often for a check.
     pub(super) verdicts_and_checks: (u64, u64),
-    filter: fn(module: &str) -> String,
+    filter: fn(&Modules) -> String,
+}
+
+/// The paths of the wasm modules.
+struct Modules {
+    sealwax: String,
+    empty: String,
 }
 
 /// All variants; the first is what the others are compared with.
-pub(super) const VARIANTS: [Variant; 4] = [
+pub(super) const VARIANTS: [Variant; 5] = [
     Variant {
         name: "none",
         label: "no filter",
@@ -30,7 +38,7 @@ pub(super) const VARIANTS: [Variant; 4] = [
         name: "passthrough",
         label: "Sealwax filter",
         verdicts_and_checks: (1, 0),
-        filter: |module| WASM.replace("MODULE", module),
+        filter: |modules| WASM.replace("NAME", "sealwax").replace("MODULE", &modules.sealwax),
     },
     Variant {
         name: "lua",
@@ -44,9 +52,16 @@ pub(super) const VARIANTS: [Variant; 4] = [
         verdicts_and_checks: (0, 3),
         filter: |_| EXT_AUTHZ.to_owned(),
     },
+    Variant {
+        name: "empty",
+        label: "empty wasm module",
+        verdicts_and_checks: (0, 0),
+        filter: |modules| WASM.replace("NAME", "empty").replace("MODULE", &modules.empty),
+    },
 ];
 
 const SCRIPT: &str = include_str!("same.lua");
+const EMPTY: &str = include_str!("empty.wat");
 
 /// Redirects are off, so a request for a domain that is ready goes on: all of the filter's work
 /// on a request, and then the origin's.
@@ -55,10 +70,10 @@ const WASM: &str = r#"
         typed_config:
           "@type": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm
           config:
-            name: sealwax
+            name: NAME
             failure_policy: FAIL_RELOAD
             vm_config:
-              vm_id: sealwax
+              vm_id: NAME
               runtime: envoy.wasm.runtime.v8
               code: {local: {filename: "MODULE"}}
             configuration:
@@ -115,6 +130,7 @@ static_resources:
 #[derive(Debug)]
 pub(super) struct Bench {
     _envoy: Envoy,
+    _folder: TempDir,
     ports: Vec<Port>,
 }
 
@@ -122,14 +138,19 @@ impl Bench {
     /// Starts it.
     pub(super) async fn start(origin: SocketAddr, edge: SocketAddr) -> Result<Self> {
         let ports = EnvoyPorts::free()?;
-        let module = filter_module()?;
-        let module = module.to_str().context("the checkout's path is no text")?;
+        let folder = tempfile::tempdir()?;
+        let empty = folder.path().join("empty.wasm");
+        std::fs::write(&empty, wat::parse_str(EMPTY)?)?;
+        let text = |path: PathBuf| path.into_os_string().into_string().ok();
+        let paths = text(filter_module()?).zip(text(empty));
+        let (sealwax, empty) = paths.context("a module's path is no text")?;
+        let modules = Modules { sealwax, empty };
         let mut listeners = String::new();
         let mut variant_ports = Vec::new();
         for variant in &VARIANTS {
             let port = Port::free()?;
             // The filters above are indented as in a listener's own list.
-            let filter = (variant.filter)(module).replace('\n', "\n    ");
+            let filter = (variant.filter)(&modules).replace('\n', "\n    ");
             listeners.push_str(
                 &LISTENER
                     .replace("NAME", variant.name)
@@ -143,7 +164,8 @@ impl Bench {
             .replace("LISTENERS", &listeners)
             .replace("ORIGIN", &origin.port().to_string())
             .replace("EDGE", &edge.port().to_string());
-        Ok(Self { _envoy: Envoy::run_workers(&yaml, ports, 1).await?, ports: variant_ports })
+        let envoy = Envoy::run_workers(&yaml, ports, 1).await?;
+        Ok(Self { _envoy: envoy, _folder: folder, ports: variant_ports })
     }
 
     /// Where a variant listens.

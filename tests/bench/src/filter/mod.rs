@@ -27,16 +27,18 @@ const DOMAIN: &str = "blog.example.com";
 /// # Errors
 /// A part is missing or fails, or a variant does not do what it is measured for.
 pub(crate) async fn measure() -> Result<Group> {
-    let mut all = figures(&mut Command::new(beside("filter-fuel")?)).await?;
+    // A figure that is more than 5 % above its baseline fails the group.
+    let mut all = figures(Command::new(beside("filter-fuel")?).arg("--check")).await?;
     let loads = through_envoy().await?;
     let runs = |variant: usize, of: fn(&Load) -> f64| -> Vec<f64> {
         loads.get(variant).into_iter().flatten().map(of).collect()
     };
     let rate = |variant| runs(variant, |load| load.per_s);
-    let [none, ours, lua, ext_authz] = [rate(0), rate(1), rate(2), rate(3)];
+    let [none, ours, lua, ext_authz, empty] = [rate(0), rate(1), rate(2), rate(3), rate(4)];
     all.push(Figure::ratio("filter.passthrough_ratio", &ours, &none));
     all.push(Figure::ratio("filter.lua_ratio", &ours, &lua));
     all.push(Figure::ratio("filter.ext_authz_ratio", &ours, &ext_authz));
+    all.push(Figure::ratio("filter.empty_ratio", &ours, &empty));
     let mut rates = Plot::new("filter-rate", "Requests through one Envoy worker", "requests/s");
     let mut slow = Plot::new("filter-p99", "Slowest request in a hundred", "ms");
     for (index, variant) in VARIANTS.iter().enumerate() {

@@ -7,6 +7,8 @@ mod configuration;
 #[cfg(test)]
 mod contexts;
 #[cfg(test)]
+mod costs;
+#[cfg(test)]
 mod failures;
 #[cfg(test)]
 mod faults;
@@ -22,6 +24,8 @@ mod properties;
 mod redirect;
 #[cfg(test)]
 mod schema;
+#[cfg(test)]
+mod schema_agreement;
 #[cfg(test)]
 mod secure;
 #[cfg(test)]
