@@ -3,11 +3,15 @@
 //! What users read and what the program prints is one text, so neither can be behind the other.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use sealwax_core::Span;
 use sealwax_protocol::DomainName;
+
+use crate::config::{Listen, unix_path};
+use crate::pki::CONTROL_PLANE;
 
 /// The commented file, with values for one machine.
 pub const TEMPLATE: &str = include_str!("../../../envoy/bootstrap.yaml");
@@ -40,6 +44,10 @@ pub struct Bootstrap {
     pub edge: Endpoint,
     /// The application behind all domains.
     pub origin: Endpoint,
+    /// What the xDS server wants to be shown, if it wants mutual TLS.
+    pub xds_tls: Option<EdgeTls>,
+    /// The same of the edge API.
+    pub edge_tls: Option<EdgeTls>,
     /// `issuance.max_wait` of the control plane.
     pub max_wait: Span,
 }
@@ -48,18 +56,26 @@ pub struct Bootstrap {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeId(String);
 
-/// A host and a port.
+/// The files with which Envoy proves who it is, as Envoy sees them; see [`crate::pki`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    host: Host,
-    port: u16,
+pub struct EdgeTls {
+    /// The edge's certificate.
+    pub cert_file: String,
+    /// Its key.
+    pub key_file: String,
+    /// The roots of the control plane's certificate.
+    pub ca_file: String,
 }
 
+/// A host and a port, or a Unix socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Host {
-    Address(IpAddr),
-    /// Resolved by Envoy, so a single label is fine.
-    Name(String),
+pub enum Endpoint {
+    /// An address.
+    Address(SocketAddr),
+    /// A host name, resolved by Envoy, so a single label is fine; and a port.
+    Name(String, u16),
+    /// A Unix socket's path.
+    Unix(PathBuf),
 }
 
 impl Bootstrap {
@@ -86,15 +102,22 @@ impl Bootstrap {
             &format!("default_value: {}", quoted(default_domain)),
         )?;
         text.put("transport_socket_connect_timeout: 15s", &connect_timeout(wait))?;
-        text.put("{address: 127.0.0.1, port_value: 18000}", &self.xds.yaml())?;
-        text.put("{address: 127.0.0.1, port_value: 18001}", &self.edge.yaml())?;
-        text.put("{address: 127.0.0.1, port_value: 8080}", &self.origin.yaml())?;
+        for (port, endpoint) in [(18000, &self.xds), (18001, &self.edge), (8080, &self.origin)] {
+            let place = format!("{{socket_address: {{address: 127.0.0.1, port_value: {port}}}}}");
+            text.put(&place, &endpoint.yaml())?;
+        }
         for (name, endpoint) in
             [("sealwax_xds", &self.xds), ("sealwax_edge", &self.edge), ("origin", &self.origin)]
         {
             let place = format!("- name: {name}\n    type: STATIC");
             let filled = format!("- name: {name}\n    type: {}", endpoint.discovery());
             text.put(&place, &filled)?;
+        }
+        for (name, tls) in [("sealwax_xds", &self.xds_tls), ("sealwax_edge", &self.edge_tls)] {
+            if let Some(tls) = tls {
+                let place = format!("    load_assignment:\n      cluster_name: {name}\n");
+                text.put(&place, &format!("{}{place}", tls.yaml()))?;
+            }
         }
         Ok(text.0)
     }
@@ -120,7 +143,7 @@ fn connect_timeout(wait: Span) -> String {
 }
 
 fn listener(at: SocketAddr) -> String {
-    Endpoint::from(at).yaml()
+    format!("{{address: {}, port_value: {}}}", quoted(&at.ip().to_string()), at.port())
 }
 
 /// A JSON string, which YAML reads as a double-quoted scalar with the same value.
@@ -130,25 +153,73 @@ fn quoted(text: &str) -> String {
 
 impl Endpoint {
     fn yaml(&self) -> String {
-        let host = match &self.host {
-            Host::Address(address) => address.to_string(),
-            Host::Name(name) => name.clone(),
+        let (host, port) = match self {
+            Self::Address(at) => (at.ip().to_string(), at.port()),
+            Self::Name(name, port) => (name.clone(), *port),
+            Self::Unix(path) => {
+                return format!("{{pipe: {{path: {}}}}}", quoted(&path.to_string_lossy()));
+            }
         };
-        format!("{{address: {}, port_value: {}}}", quoted(&host), self.port)
+        format!("{{socket_address: {{address: {}, port_value: {port}}}}}", quoted(&host))
     }
 
     /// How Envoy finds the endpoint: a name is looked up again and again.
     const fn discovery(&self) -> &'static str {
-        match self.host {
-            Host::Address(_) => "STATIC",
-            Host::Name(_) => "STRICT_DNS",
+        match self {
+            Self::Address(_) | Self::Unix(_) => "STATIC",
+            Self::Name(..) => "STRICT_DNS",
         }
     }
 }
 
 impl From<SocketAddr> for Endpoint {
     fn from(at: SocketAddr) -> Self {
-        Self { host: Host::Address(at.ip()), port: at.port() }
+        Self::Address(at)
+    }
+}
+
+impl From<Listen> for Endpoint {
+    fn from(listen: Listen) -> Self {
+        match listen {
+            Listen::Address(at) => Self::Address(at),
+            Listen::Unix(path) => Self::Unix(path),
+        }
+    }
+}
+
+impl EdgeTls {
+    /// A cluster's transport socket.
+    fn yaml(&self) -> String {
+        format!(
+            r#"    # Both sides prove who they are. The files are read when Envoy starts.
+    transport_socket:
+      name: envoy.transport_sockets.tls
+      typed_config:
+        "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
+        sni: {CONTROL_PLANE}
+        common_tls_context:
+          alpn_protocols: [h2]
+          tls_params: {{tls_minimum_protocol_version: TLSv1_3, tls_maximum_protocol_version: TLSv1_3}}
+          tls_certificates:
+          - certificate_chain: {{filename: {cert}}}
+            private_key: {{filename: {key}}}
+          validation_context:
+            trusted_ca: {{filename: {ca}}}
+            match_typed_subject_alt_names:
+            - {{san_type: DNS, matcher: {{exact: {CONTROL_PLANE}}}}}
+"#,
+            cert = quoted(&self.cert_file),
+            key = quoted(&self.key_file),
+            ca = quoted(&self.ca_file),
+        )
+    }
+}
+
+impl NodeId {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -159,6 +230,9 @@ impl FromStr for Endpoint {
         if let Ok(at) = text.parse::<SocketAddr>() {
             return Ok(at.into());
         }
+        if let Some(path) = text.strip_prefix("unix:") {
+            return unix_path(path).map(|path| Self::Unix(path.to_owned())).ok_or(NotAnEndpoint);
+        }
         let (host, port) = text.rsplit_once(':').ok_or(NotAnEndpoint)?;
         let host_byte =
             |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
@@ -166,7 +240,7 @@ impl FromStr for Endpoint {
             return Err(NotAnEndpoint);
         }
         let port = port.parse().map_err(|_| NotAnEndpoint)?;
-        Ok(Self { host: Host::Name(host.to_ascii_lowercase()), port })
+        Ok(Self::Name(host.to_ascii_lowercase(), port))
     }
 }
 
@@ -221,6 +295,8 @@ mod tests {
             xds: at("127.0.0.1:18000").into(),
             edge: at("127.0.0.1:18001").into(),
             origin: at("127.0.0.1:8080").into(),
+            xds_tls: None,
+            edge_tls: None,
             max_wait: Span::from_secs(10),
         }
     }
@@ -233,6 +309,30 @@ mod tests {
             assert_eq!(written.replace('"', ""), read.replace('"', ""));
         }
         assert_eq!(TEMPLATE.lines().count(), made.lines().count());
+    }
+
+    fn edge_tls() -> EdgeTls {
+        EdgeTls {
+            cert_file: "/etc/\"e\".pem".to_owned(),
+            key_file: "/etc/e.key".to_owned(),
+            ca_file: "/etc/ca.pem".to_owned(),
+        }
+    }
+
+    #[test]
+    fn both_clusters_can_have_mutual_tls_and_unix_sockets() {
+        let unix: Endpoint = "unix:/run/sealwax/xds.sock".parse().unwrap();
+        let asked = Bootstrap {
+            xds: unix.clone(),
+            edge: unix,
+            xds_tls: Some(edge_tls()),
+            edge_tls: Some(edge_tls()),
+            ..as_in_the_file()
+        };
+        let made = asked.yaml().unwrap();
+        assert_eq!(made.matches("UpstreamTlsContext").count(), 2);
+        assert_eq!(made.matches("{pipe: {path: \"/run/sealwax/xds.sock\"}}").count(), 2);
+        assert_eq!("unix:".parse::<Endpoint>(), Err(NotAnEndpoint));
     }
 
     #[test]
@@ -248,6 +348,8 @@ mod tests {
             xds: "control.internal:1800".parse().unwrap(),
             edge: "192.0.2.9:1801".parse().unwrap(),
             origin: "app:8000".parse().unwrap(),
+            xds_tls: Some(edge_tls()),
+            edge_tls: None,
             max_wait: Span::from_millis(2_500),
         };
         let made = asked.yaml().unwrap();
@@ -265,6 +367,9 @@ mod tests {
             "- name: sealwax_edge\n    type: STATIC",
             "{address: \"app\", port_value: 8000}",
             "- name: origin\n    type: STRICT_DNS",
+            "certificate_chain: {filename: \"/etc/\\\"e\\\".pem\"}",
+            "private_key: {filename: \"/etc/e.key\"}",
+            "trusted_ca: {filename: \"/etc/ca.pem\"}",
         ] {
             assert_eq!(made.matches(part).count(), 1, "{part}");
         }

@@ -13,6 +13,7 @@ pub mod last_good;
 pub mod metrics;
 pub mod notify;
 pub mod permission;
+pub mod pki;
 pub mod system;
 pub mod telemetry;
 pub mod trail;

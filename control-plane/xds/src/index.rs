@@ -91,6 +91,19 @@ impl Index {
         }
     }
 
+    /// Calls `tell` for each subscriber of each name right below `zone`: what a wildcard covers.
+    /// Looks at every name there is, a shard at a time.
+    pub(crate) fn each_below(&self, zone: &DomainName, tell: impl Fn(&Edge, &DomainName)) {
+        for shard in &self.shards {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            for (name, subscribers) in shard.iter().filter(|(name, _)| is_right_below(name, zone)) {
+                for edge in subscribers.as_slice() {
+                    tell(edge, name);
+                }
+            }
+        }
+    }
+
     fn shard(&self, name: &DomainName) -> MutexGuard<'_, HashMap<DomainName, Subscribers>> {
         let at = self.hasher.hash_one(name.as_str()) % (SHARDS as u64);
         let at = usize::try_from(at).unwrap_or(0);
@@ -98,6 +111,10 @@ impl Index {
         let shard = &self.shards[at];
         shard.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn is_right_below(name: &DomainName, zone: &DomainName) -> bool {
+    name.as_str().split_once('.').is_some_and(|(_, parent)| parent == zone.as_str())
 }
 
 impl Subscribers {

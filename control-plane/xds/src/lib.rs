@@ -20,9 +20,14 @@ mod backlog;
 mod codec;
 mod config;
 mod edge;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod index;
 mod jitter;
+mod peer;
 mod registration;
+mod request;
 mod served;
 mod server;
 mod service;
@@ -34,7 +39,8 @@ mod wire;
 
 pub use config::XdsConfig;
 pub use edge::{EdgeView, NackView};
-pub use served::{CHAIN_BYTES_MAX, KEY_BYTES_MAX, SecretError, ServedCertificate};
+pub use peer::{Connection, Peer};
+pub use served::{CHAIN_BYTES_MAX, Importance, KEY_BYTES_MAX, SecretError, ServedCertificate};
 pub use server::{XdsError, XdsServer};
 pub use source::{CertificateSource, Lookup};
 pub use subscription::SPELLINGS_MAX;

@@ -31,6 +31,19 @@ pub struct ServedCertificate {
     /// The part of `resource` that does not depend on the name: the secret's `tls_certificate`
     /// field with its key.
     certificate_field: Bytes,
+    importance: Importance,
+}
+
+/// How a certificate stands beside others when an edge's budget is exceeded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Importance {
+    /// Stays among the first to leave, however often it is used.
+    Low,
+    /// Stays for as long as it is used more than others.
+    #[default]
+    Ordinary,
+    /// Pinned: leaves only when nothing of less importance is left.
+    High,
 }
 
 /// Why a certificate cannot be encoded.
@@ -72,7 +85,24 @@ impl ServedCertificate {
         // The resource's name stands behind the secret, so the field's place is counted from the end.
         let end = resource.len() - field_len(RESOURCE_NAME, name.as_str().len());
         let certificate_field = resource.slice(end - field.len()..end);
-        Ok(Self { name: name.clone(), version, text, resource, certificate_field })
+        let importance = Importance::default();
+        Ok(Self { name: name.clone(), version, text, resource, certificate_field, importance })
+    }
+
+    /// The same with another importance. It is no part of the version.
+    #[must_use]
+    pub const fn with_importance(mut self, importance: Importance) -> Self {
+        self.importance = importance;
+        self
+    }
+
+    /// Its importance under a name. A name that it only covers, as a wildcard does, is never
+    /// pinned: anyone can think up such names.
+    pub(crate) fn importance_for(&self, name: &DomainName) -> Importance {
+        match self.importance {
+            Importance::High if *name != self.name => Importance::Ordinary,
+            Importance::Low | Importance::Ordinary | Importance::High => self.importance,
+        }
     }
 
     /// The canonical name it is served under.

@@ -81,6 +81,12 @@ impl XdsServer {
         self.index.each(name, |edge| edge.changed(name));
     }
 
+    /// [`Self::changed`] for every name right below `zone`: the wildcard certificate of the zone
+    /// may be another one now. Looks at every subscribed name, some milliseconds' work.
+    pub fn changed_below(&self, zone: &DomainName) {
+        self.index.each_below(zone, Edge::changed);
+    }
+
     /// Any answer may be different now, as after a resync: every subscribed name is compared in
     /// the background.
     pub fn changed_all(&self) {

@@ -17,6 +17,7 @@ use tonic::{Request, Status, Streaming};
 
 use crate::XdsServer;
 use crate::codec::Protobuf;
+use crate::peer::Peer;
 use crate::sotw::{StateNames, state_response};
 use crate::stream::{EdgeStream, Removals};
 use crate::subscription::Response;
@@ -92,8 +93,9 @@ impl StreamingService<DeltaRequest> for Delta {
     type Future = future::Ready<Result<tonic::Response<Self::ResponseStream>, Status>>;
 
     fn call(&mut self, request: Request<Streaming<DeltaRequest>>) -> Self::Future {
+        let peer = peer_of(&request);
         let requests = request.into_inner().boxed();
-        let responses = responses(&self.0, requests, self.1, Removals::Sent);
+        let responses = responses(&self.0, peer, requests, self.1, Removals::Sent);
         future::ready(responses.map(|responses| {
             tonic::Response::new(responses.map(|response| response.map(delta_response)).boxed())
         }))
@@ -108,7 +110,7 @@ impl StreamingService<StateRequest> for State {
     type Future = future::Ready<Result<tonic::Response<Self::ResponseStream>, Status>>;
 
     fn call(&mut self, request: Request<Streaming<StateRequest>>) -> Self::Future {
-        let untyped = self.1;
+        let (untyped, peer) = (self.1, peer_of(&request));
         let mut names = StateNames::default();
         let changes = request.into_inner().map(move |request| {
             request.map(|request| match is_secret(&request.type_url, untyped) {
@@ -121,7 +123,8 @@ impl StreamingService<StateRequest> for State {
                 },
             })
         });
-        let responses = responses(&self.0, changes.boxed(), untyped, Removals::Unsayable);
+        let changes = changes.boxed();
+        let responses = responses(&self.0, peer, changes, untyped, Removals::Unsayable);
         future::ready(responses.map(|responses| {
             let said = responses
                 .filter_map(|response| future::ready(response.map(state_response).transpose()));
@@ -130,11 +133,17 @@ impl StreamingService<StateRequest> for State {
     }
 }
 
+/// A connection that says nothing of its other end proves nothing.
+fn peer_of<T>(request: &Request<T>) -> Peer {
+    request.extensions().get().cloned().unwrap_or(Peer::Unproved)
+}
+
 type Requests = BoxStream<'static, Result<DeltaRequest, Status>>;
 
 /// The responses of one stream, whatever the variant.
 fn responses(
     discovery: &Discovery,
+    peer: Peer,
     requests: Requests,
     untyped: Untyped,
     removals: Removals,
@@ -146,6 +155,11 @@ fn responses(
     // Opened on the first poll: a client may wait for the response's head before it asks.
     let opening = stream::once(async move {
         match first_request(requests).await {
+            Ok((node_id, _)) if !peer.may_be(&node_id) => {
+                tracing::warn!(node_id, ?peer, "an edge is not who its certificate says");
+                let said = "node.id is not a name in the client certificate";
+                stream::once(future::ready(Err(Status::permission_denied(said)))).boxed()
+            }
             Ok((node_id, requests)) => {
                 let requests = only_secrets(requests, untyped, node_id.clone());
                 let edge = EdgeStream::new(server, node_id, requests, removals, shutdown, slot);

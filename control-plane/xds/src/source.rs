@@ -26,23 +26,20 @@ pub enum Lookup {
 /// Where certificates come from.
 #[async_trait]
 pub trait CertificateSource: Send + Sync + 'static {
-    /// An edge needs this name. The source may load it or start to issue it, and should answer
+    /// The edge `node_id` needs this name; behind mutual TLS that id has been checked against its
+    /// certificate. The source may load the name or start to issue it, and should answer
     /// [`Lookup::Pending`] rather than wait for a CA: a lookup that takes longer than
-    /// [`XdsConfig::max_wait`](crate::XdsConfig::max_wait) is answered with a removal.
-    async fn lookup(&self, name: &DomainName) -> Lookup;
+    /// [`XdsConfig::max_wait`](crate::XdsConfig::max_wait) is answered with a removal. A name
+    /// this edge may not have is [`Lookup::Absent`].
+    ///
+    /// The certificate may be one made for another name that covers this one: it is sent under
+    /// the name that was asked for.
+    async fn lookup(&self, node_id: &str, name: &DomainName) -> Lookup;
 
     /// What is known without waiting and without starting anything; `None`: only
     /// [`Self::lookup`] can tell. Called for every name of a reconnecting edge, so it has to be
     /// cheap, and must not call back into the server.
-    fn peek(&self, name: &DomainName) -> Option<Lookup>;
-
-    /// Whether an edge may be given this name at all; a refused name is answered with a removal
-    /// and never looked up. `node_id` is what the edge says of itself; behind mutual TLS it has
-    /// been checked against its certificate.
-    fn permitted(&self, node_id: &str, name: &DomainName) -> bool {
-        let _: (&str, &DomainName) = (node_id, name);
-        true
-    }
+    fn peek(&self, node_id: &str, name: &DomainName) -> Option<Lookup>;
 
     /// An edge refused a version; it is not sent to that edge again. `detail` is the edge's own
     /// text, cut to [`DETAIL_BYTES_MAX`](crate::DETAIL_BYTES_MAX) bytes.

@@ -21,7 +21,7 @@ use crate::edge::Edge;
 use crate::registration::Registration;
 use crate::subscription::{Event, Key, Limits, Question, Response, Sketch, Subscriptions};
 use crate::wire::DeltaRequest;
-use crate::{DETAIL_BYTES_MAX, Lookup};
+use crate::{Lookup, request};
 
 /// Questions put to the source before the stream looks at anything else.
 const QUESTIONS_AT_A_TIME: usize = 1024;
@@ -181,23 +181,7 @@ where
         // Only the first may say what the client holds.
         let first = std::mem::take(&mut self.fresh);
         let now = Instant::now();
-        match &request.error_detail {
-            Some(error) => {
-                let detail = detail_text(&error.message);
-                self.subscriptions.nack(&request.response_nonce, &detail);
-            }
-            None if !request.response_nonce.is_empty() => {
-                self.subscriptions.ack(&request.response_nonce, now);
-            }
-            None => {}
-        }
-        for name in &request.unsubscribe {
-            self.subscriptions.unsubscribe(name);
-        }
-        let mut backlog = Backlog::new(request.subscribe, request.initial_versions, first);
-        if backlog.work(&mut self.subscriptions) {
-            self.backlog = Some(backlog);
-        }
+        self.backlog = request::take(&mut self.subscriptions, request, first, now);
         self.tell_source();
     }
 
@@ -226,12 +210,7 @@ where
     fn ask(&mut self, now: Instant) -> bool {
         for _ in 0..QUESTIONS_AT_A_TIME {
             let Some(question) = self.subscriptions.next_question() else { return false };
-            let known = if self.server.source.permitted(&self.edge.node_id, &question.name) {
-                self.server.source.peek(&question.name)
-            } else {
-                Some(Lookup::Absent)
-            };
-            match known {
+            match self.server.source.peek(&self.edge.node_id, &question.name) {
                 Some(answer @ (Lookup::Ready(_) | Lookup::Absent)) => {
                     self.subscriptions.answer(question.key, answer, now);
                 }
@@ -269,14 +248,15 @@ where
         if !self.subscriptions.is_live(key) {
             return false;
         }
-        let server = Arc::clone(&self.server);
+        let (server, edge) = (Arc::clone(&self.server), Arc::clone(&self.edge));
         self.lookups.push(Box::pin(async move {
             // Closing the semaphore is nowhere done; without a permit the lookup is merely early.
             let _permit = match unhurried {
                 true => server.background_lookups.acquire().await.ok(),
                 false => None,
             };
-            let lookup = timeout(server.config.max_wait, server.source.lookup(&name)).await;
+            let lookup = server.source.lookup(&edge.node_id, &name);
+            let lookup = timeout(server.config.max_wait, lookup).await;
             (key, unhurried, lookup.unwrap_or(Lookup::Unavailable))
         }));
         true
@@ -322,10 +302,4 @@ fn subscriptions(
     let registration = Registration::new(Arc::clone(server), Arc::clone(edge));
     let figures = Arc::clone(&edge.figures);
     Subscriptions::new(edge.stream_id, limits, registration, sketch, figures, now)
-}
-
-/// An edge's own words, bounded.
-fn detail_text(message: &[u8]) -> String {
-    let head = message.get(..DETAIL_BYTES_MAX).unwrap_or(message);
-    String::from_utf8_lossy(head).into_owned()
 }

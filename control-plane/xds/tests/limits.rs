@@ -5,8 +5,9 @@ mod support;
 use std::collections::HashSet;
 use std::time::Duration;
 
+use sealwax_xds::Importance;
 use support::messages::{DeltaRequest, DeltaResponse};
-use support::{World, domain};
+use support::{World, domain, important};
 
 /// Unsubscribes what is removed, as Envoy's on-demand selector does; returns how many.
 fn obey(client: &mut support::client::Client, response: &DeltaResponse) -> usize {
@@ -203,6 +204,65 @@ async fn a_flood_of_one_off_names_does_not_push_out_names_in_use() {
     }
     let view = &world.server.edges()[0];
     assert!(view.resident <= 102 && view.evictions > 1900, "{view:?}");
+}
+
+/// Asks for 300 one-off names with room for 20, and returns what was removed.
+async fn flood(world: &World, client: &mut support::client::Client) -> HashSet<String> {
+    let mut removed = HashSet::new();
+    for n in 0..300 {
+        let name = format!("{n}.flood.example.com");
+        world.source.issue(&name, "1");
+        tokio::time::advance(Duration::from_millis(100)).await;
+        client.subscribe(&[&name]);
+        loop {
+            let response = client.response().await;
+            removed.extend(response.removed.iter().cloned());
+            obey(client, &response);
+            if response.resources.first().is_some_and(|resource| resource.name == name) {
+                break;
+            }
+        }
+    }
+    removed
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pinned_name_outlives_a_flood_unused_and_a_name_of_low_importance_does_not_in_use() {
+    let mut world = World::with(|config| {
+        config.max_names_per_edge = 20;
+        config.eviction_grace = Duration::ZERO;
+    });
+    let (pinned, low) = ("pinned.example.com", "low.example.com");
+    world.source.set(pinned, Some(important(pinned, Importance::High)));
+    world.source.set(low, Some(important(low, Importance::Low)));
+    let mut client = world.delta().await;
+    for name in [pinned, low] {
+        client.subscribe(&[name]);
+        client.expect_certificate(name).await;
+    }
+    world.server.usage(None, &[domain(low), domain(low)]);
+    let removed = flood(&world, &mut client).await;
+    assert!(!removed.contains(pinned) && removed.contains(low), "{removed:?}");
+    // Its importance is taken back, the certificate being the same: it is not sent, and leaves.
+    let pushes = world.server.edges()[0].pushes;
+    world.source.set(pinned, Some(important(pinned, Importance::Ordinary)));
+    world.server.changed(&domain(pinned));
+    assert!(flood(&world, &mut client).await.contains(pinned));
+    assert_eq!(world.server.edges()[0].pushes, pushes + 300);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_a_pinned_wildcard_covers_is_not_pinned() {
+    let mut world = World::with(|config| {
+        config.max_names_per_edge = 20;
+        config.eviction_grace = Duration::ZERO;
+    });
+    let wildcard = important("example.com", Importance::High);
+    world.source.set("0.example.com", Some(wildcard));
+    let mut client = world.delta().await;
+    client.subscribe(&["0.example.com"]);
+    client.expect_certificate("0.example.com").await;
+    assert!(flood(&world, &mut client).await.contains("0.example.com"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -34,6 +34,9 @@ impl Announcements {
             // The cache first: an edge that is told looks there.
             to.catalog.forget(domain);
             to.xds.changed(domain);
+            if to.catalog.covers_below(domain) {
+                to.xds.changed_below(domain);
+            }
         }
     }
 }

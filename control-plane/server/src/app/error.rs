@@ -1,10 +1,10 @@
 //! Why the control plane cannot start.
 
-use std::net::SocketAddr;
-
 use sealwax_core::store::StoreError;
 
+use crate::config::Listen;
 use crate::notify::NotifyError;
+use crate::web::TlsError;
 
 /// Each says what is wrong and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -18,9 +18,17 @@ pub enum AppError {
         /// The configuration's section.
         section: &'static str,
         /// The address.
-        address: SocketAddr,
+        address: Listen,
         /// What the system says.
         source: std::io::Error,
+    },
+    /// A listener's TLS files cannot be used.
+    #[error("[{section}] TLS: {source}; `sealwax envoy certs` makes files that fit")]
+    Tls {
+        /// The configuration's section.
+        section: &'static str,
+        /// What is wrong with them.
+        source: TlsError,
     },
     /// The store cannot be used.
     #[error(transparent)]

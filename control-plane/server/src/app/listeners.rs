@@ -1,11 +1,10 @@
 //! The three listeners: taken before anything else, served until the stop.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
+use futures::StreamExt as _;
 use sealwax_protocol::DomainName;
 use sealwax_xds::XdsServer;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -14,24 +13,33 @@ use super::glance::ProcessFleet;
 use super::health::ProcessHealth;
 use super::parts::App;
 use crate::admin::{AdminApi, Advice, Scope, Tokens, caa_of};
-use crate::config::Config;
+use crate::config::{Config, Listen, TlsFiles};
 use crate::edge::{EdgeApi, Readiness, Usage};
 use crate::registry::{Announcer, Registry, Rules};
-use crate::web::{Connections, serve};
+use crate::web::{Acceptor, Connections, Tls, serve};
+
+/// What ALPN offers: gRPC is HTTP/2; a filter may speak either.
+const XDS_PROTOCOLS: &[&[u8]] = &[b"h2"];
+const EDGE_PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
 
 /// Bound sockets: a port that is taken is found before the store is opened.
 pub(super) struct Listeners {
-    xds: TcpListener,
-    edge: TcpListener,
-    admin: TcpListener,
+    xds: Acceptor,
+    edge: Acceptor,
+    admin: Acceptor,
+    /// Whose files are watched.
+    tls: Vec<Arc<Tls>>,
 }
 
 impl Listeners {
     pub(super) async fn bind(config: &Config) -> Result<Self, AppError> {
+        let xds_tls = tls("xds", config.xds.tls.as_ref(), XDS_PROTOCOLS)?;
+        let edge_tls = tls("edge", config.edge.tls.as_ref(), EDGE_PROTOCOLS)?;
         Ok(Self {
-            xds: listen("xds", config.xds.listen).await?,
-            edge: listen("edge", config.edge.listen).await?,
-            admin: listen("admin", config.admin.listen).await?,
+            tls: xds_tls.iter().chain(&edge_tls).cloned().collect(),
+            xds: listen("xds", &config.xds.listen, xds_tls).await?,
+            edge: listen("edge", &config.edge.listen, edge_tls).await?,
+            admin: listen("admin", &config.admin.listen.into(), None).await?,
         })
     }
 
@@ -66,10 +74,14 @@ impl Listeners {
             admin = %config.admin.listen, "serving");
         let (xds, until) = (Arc::clone(&app.xds), stop.clone());
         tasks.spawn(async move {
-            if let Err(error) = xds.serve(self.xds, until).await {
+            let connections = self.xds.connections().map(Ok);
+            if let Err(error) = xds.serve_connections(connections, until).await {
                 tracing::error!(%error, "the xDS server stopped");
             }
         });
+        for tls in self.tls {
+            tasks.spawn(tls.watch(stop.clone()));
+        }
         let connections = Connections::default();
         tasks.spawn(serve(self.edge, edge.router(), connections, stop.clone()));
         tasks.spawn(serve(self.admin, admin.router(), connections, stop.clone()));
@@ -112,9 +124,22 @@ fn tokens(config: &Config) -> Result<Option<Arc<Tokens>>, AppError> {
     Ok(tokens.map(Arc::new))
 }
 
-async fn listen(section: &'static str, address: SocketAddr) -> Result<TcpListener, AppError> {
-    let bound = TcpListener::bind(address).await;
-    bound.map_err(|source| AppError::Listen { section, address, source })
+fn tls(
+    section: &'static str,
+    files: Option<&TlsFiles>,
+    protocols: &'static [&'static [u8]],
+) -> Result<Option<Arc<Tls>>, AppError> {
+    let load = |files: &TlsFiles| Tls::load(files.clone(), protocols);
+    files.map(load).transpose().map_err(|source| AppError::Tls { section, source })
+}
+
+async fn listen(
+    section: &'static str,
+    place: &Listen,
+    tls: Option<Arc<Tls>>,
+) -> Result<Acceptor, AppError> {
+    let bound = Acceptor::bind(place, tls).await;
+    bound.map_err(|source| AppError::Listen { section, address: place.clone(), source })
 }
 
 /// What edges report as used keeps its place in them.

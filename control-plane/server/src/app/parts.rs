@@ -16,7 +16,7 @@ use super::issuers;
 use super::keys::LocalKeys;
 use super::sealing::ProvenSealer;
 use super::watch::{Eyes, Watch};
-use crate::catalog::{CacheBounds, Catalog, CatalogParts};
+use crate::catalog::{CacheBounds, Catalog, CatalogParts, EdgeTenants, Serving, WildcardZones};
 use crate::certificates::Certificates;
 use crate::config::{self, Config};
 use crate::last_good::{Keeper, LastGood};
@@ -118,7 +118,7 @@ impl App {
                 certificate_life: CERTIFICATE_LIFE,
                 negative_life: NEGATIVE_LIFE,
             },
-            config.issuance.on_handshake,
+            serving(config),
         ));
         catalog.demand_through(queue.clone());
         if let Some(copy) = &last_good {
@@ -165,10 +165,19 @@ fn open_last_good(configured: &config::Store) -> Result<Option<(LastGood, Keeper
     }
 }
 
+fn serving(config: &Config) -> Serving {
+    Serving {
+        on_handshake: config.issuance.on_handshake,
+        wildcard_zones: WildcardZones::new(&config.xds.wildcard_zones),
+        tenants: EdgeTenants::new(&config.xds.edge_tenants),
+    }
+}
+
 fn xds_config(config: &Config) -> XdsConfig {
     XdsConfig {
         max_wait: config.issuance.max_wait.duration(),
         max_names_per_edge: config.xds.budget_names,
+        edge_budgets: config.xds.edge_budgets.clone().into_iter().collect(),
         ..XdsConfig::default()
     }
 }

@@ -149,5 +149,6 @@ fn weight(name: &DomainName, standing: &Standing) -> u32 {
         Standing::Ready(held) => held.bytes,
         Standing::Waiting { .. } | Standing::Failed { .. } | Standing::Unknown => 0,
     };
-    u32::try_from(name.as_str().len() + ENTRY_BYTES + certificate).unwrap_or(u32::MAX)
+    let tenant = standing.tenant().map_or(0, str::len);
+    u32::try_from(name.as_str().len() + ENTRY_BYTES + tenant + certificate).unwrap_or(u32::MAX)
 }

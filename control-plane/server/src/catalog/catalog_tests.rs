@@ -116,7 +116,13 @@ struct Fixture {
     catalog: Arc<Catalog>,
 }
 
+const EDGE: &str = "edge-1";
+
 fn fixture() -> Fixture {
+    fixture_with(Serving { on_handshake: true, ..Serving::default() })
+}
+
+fn fixture_with(serving: Serving) -> Fixture {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let store = Arc::new(Watched {
         inner: MemoryStore::new(Arc::clone(&clock)),
@@ -142,7 +148,7 @@ fn fixture_over(store: Arc<Watched>) -> Fixture {
         certificate_life: Span::from_secs(600),
         negative_life: Span::from_secs(60),
     };
-    Fixture { store, catalog: Arc::new(Catalog::new(parts, bounds, true)) }
+    Fixture { store, catalog: Arc::new(Catalog::new(parts, bounds, serving)) }
 }
 
 fn name(text: &str) -> DomainName {
@@ -151,21 +157,34 @@ fn name(text: &str) -> DomainName {
 
 impl Fixture {
     async fn register(&self, domain: &DomainName) {
-        let now = SystemClock.now();
-        let record = DomainRecord::registered(domain.clone(), Registration::default(), now);
+        self.register_for(domain, None).await;
+    }
+
+    async fn register_for(&self, domain: &DomainName, tenant: Option<&str>) {
+        let registration =
+            Registration { tenant: tenant.map(str::to_owned), ..Registration::default() };
+        let record = DomainRecord::registered(domain.clone(), registration, SystemClock.now());
         self.store.write(Change::of(record, Expected::Absent)).await.unwrap();
     }
 
     /// Gives the domain a certificate for `covers`, whatever the record says.
     async fn certify(&self, domain: &DomainName, covers: &str) {
+        self.certify_for(domain, &[covers]).await;
+    }
+
+    /// The same with several names.
+    async fn certify_for(&self, domain: &DomainName, covers: &[&str]) {
         let pair = KeyPair::generate().unwrap();
         let now = i64::try_from(SystemClock.now().secs()).unwrap();
-        let mut params = CertificateParams::new(vec![covers.to_owned()]).unwrap();
+        let mut params =
+            CertificateParams::new(covers.iter().map(|&name| name.to_owned()).collect::<Vec<_>>())
+                .unwrap();
         params.not_before = time::OffsetDateTime::from_unix_timestamp(now - 60).unwrap();
         params.not_after = time::OffsetDateTime::from_unix_timestamp(now + 86_400).unwrap();
         let chain = Chain::from_pem(params.self_signed(&pair).unwrap().pem()).unwrap();
         let key = PrivateKey::new(Zeroizing::new(pair.serialize_der()));
-        let facts = verify(&chain, &key, &name(covers), SystemClock.now(), Source::Acme).unwrap();
+        let facts =
+            verify(&chain, &key, &name(covers[0]), SystemClock.now(), Source::Acme).unwrap();
         let names = std::slice::from_ref(domain);
         let stored = self.store.inner.load(names).await.unwrap().remove(0).unwrap().stored;
         let record = DomainRecord { certificate: Some(facts), ..stored.record };
@@ -188,10 +207,10 @@ async fn a_certificate_is_read_once_and_then_served_from_memory() {
     let domain = name("a.example.com");
     fixture.register(&domain).await;
     fixture.certify(&domain, "a.example.com").await;
-    assert!(fixture.catalog.peek(&domain).is_none(), "nothing is known without a look");
-    assert!(matches!(fixture.catalog.lookup(&domain).await, Lookup::Ready(_)));
-    assert!(matches!(fixture.catalog.peek(&domain), Some(Lookup::Ready(_))));
-    assert!(matches!(fixture.catalog.lookup(&domain).await, Lookup::Ready(_)));
+    assert!(fixture.catalog.peek(EDGE, &domain).is_none(), "nothing is known without a look");
+    assert!(matches!(fixture.catalog.lookup(EDGE, &domain).await, Lookup::Ready(_)));
+    assert!(matches!(fixture.catalog.peek(EDGE, &domain), Some(Lookup::Ready(_))));
+    assert!(matches!(fixture.catalog.lookup(EDGE, &domain).await, Lookup::Ready(_)));
     assert_eq!(fixture.loads(), 1);
 }
 
@@ -200,12 +219,12 @@ async fn a_strangers_name_costs_one_read_however_often_it_is_asked_for() {
     let fixture = fixture();
     let domain = name("stranger.example.com");
     for _ in 0..10 {
-        assert!(matches!(fixture.catalog.lookup(&domain).await, Lookup::Absent));
+        assert!(matches!(fixture.catalog.lookup(EDGE, &domain).await, Lookup::Absent));
     }
     assert_eq!(fixture.loads(), 1);
     fixture.register(&domain).await;
     fixture.catalog.forget(&domain);
-    assert!(matches!(fixture.catalog.lookup(&domain).await, Lookup::Pending));
+    assert!(matches!(fixture.catalog.lookup(EDGE, &domain).await, Lookup::Pending));
 }
 
 #[tokio::test]
@@ -215,7 +234,7 @@ async fn a_crowd_that_asks_at_once_shares_its_reads() {
     for index in 0..400 {
         let catalog = Arc::clone(&fixture.catalog);
         let domain = name(&format!("d{}.example.com", index % 100));
-        asked.spawn(async move { catalog.lookup(&domain).await });
+        asked.spawn(async move { catalog.lookup(EDGE, &domain).await });
     }
     while let Some(answer) = asked.join_next().await {
         assert!(matches!(answer, Ok(Lookup::Absent)));
@@ -232,7 +251,7 @@ async fn a_change_during_a_read_is_never_overlooked() {
     fixture.store.held.store(true, Ordering::SeqCst);
     let catalog = Arc::clone(&fixture.catalog);
     let asked = domain.clone();
-    let early = tokio::spawn(async move { catalog.lookup(&asked).await });
+    let early = tokio::spawn(async move { catalog.lookup(EDGE, &asked).await });
     // The read has seen the domain without a certificate and is on its way back.
     fixture.store.started.notified().await;
     fixture.certify(&domain, "a.example.com").await;
@@ -240,7 +259,7 @@ async fn a_change_during_a_read_is_never_overlooked() {
     fixture.store.held.store(false, Ordering::SeqCst);
     fixture.store.release.notify_one();
     assert!(matches!(early.await.unwrap(), Lookup::Ready(_)));
-    assert!(matches!(fixture.catalog.lookup(&domain).await, Lookup::Ready(_)));
+    assert!(matches!(fixture.catalog.lookup(EDGE, &domain).await, Lookup::Ready(_)));
 }
 
 #[tokio::test]
@@ -249,13 +268,16 @@ async fn a_known_certificate_outlives_an_outage_of_the_store() {
     let known = name("a.example.com");
     fixture.register(&known).await;
     fixture.certify(&known, "a.example.com").await;
-    assert!(matches!(fixture.catalog.lookup(&known).await, Lookup::Ready(_)));
+    assert!(matches!(fixture.catalog.lookup(EDGE, &known).await, Lookup::Ready(_)));
     fixture.store.away.store(true, Ordering::SeqCst);
     fixture.catalog.forget(&known);
-    assert!(matches!(fixture.catalog.lookup(&known).await, Lookup::Ready(_)));
+    assert!(matches!(fixture.catalog.lookup(EDGE, &known).await, Lookup::Ready(_)));
     fixture.catalog.forget_all();
-    assert!(matches!(fixture.catalog.lookup(&known).await, Lookup::Ready(_)));
-    assert!(matches!(fixture.catalog.lookup(&name("b.example.com")).await, Lookup::Unavailable));
+    assert!(matches!(fixture.catalog.lookup(EDGE, &known).await, Lookup::Ready(_)));
+    assert!(matches!(
+        fixture.catalog.lookup(EDGE, &name("b.example.com")).await,
+        Lookup::Unavailable
+    ));
 }
 
 #[tokio::test]
@@ -299,7 +321,7 @@ async fn a_stored_certificate_for_another_name_is_not_served() {
     let domain = name("a.example.com");
     fixture.register(&domain).await;
     fixture.certify(&domain, "b.example.com").await;
-    assert!(matches!(fixture.catalog.lookup(&domain).await, Lookup::Pending));
+    assert!(matches!(fixture.catalog.lookup(EDGE, &domain).await, Lookup::Pending));
 }
 
 #[tokio::test]
@@ -308,15 +330,22 @@ async fn an_edges_refusal_is_kept_with_the_domains_events() {
     let domain = name("a.example.com");
     fixture.register(&domain).await;
     fixture.catalog.rejected(&domain, "0123", "edge-1", "bad\nPEM");
+    let event = refusal_of(&fixture, &domain).await;
+    assert!(event.detail.contains("edge-1") && event.detail.contains("bad PEM"));
+}
+
+async fn refusal_of(fixture: &Fixture, domain: &DomainName) -> LifecycleEvent {
     let seen = tokio::time::timeout(Duration::from_secs(10), async {
         loop {
-            let events = fixture.store.events(&domain, 5).await.unwrap();
+            let events = fixture.store.events(domain, 5).await.unwrap();
             if let Some(event) = events.into_iter().find(|event| event.kind == "edge.refused") {
                 return event;
             }
             tokio::task::yield_now().await;
         }
     });
-    let event = seen.await.unwrap();
-    assert!(event.detail.contains("edge-1") && event.detail.contains("bad PEM"));
+    seen.await.unwrap()
 }
+
+#[path = "serving_tests.rs"]
+mod serving_tests;

@@ -12,6 +12,7 @@
 mod cache;
 mod loader;
 mod readiness;
+mod serving;
 mod standing;
 
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use crate::last_good::LastGood;
 pub use cache::CacheBounds;
 use cache::StandingCache;
 use loader::{Load, Loader};
+pub use serving::{EdgeTenants, Serving, WildcardZones};
 pub use standing::{Held, Standing};
 
 /// What the catalog is made of.
@@ -50,18 +52,18 @@ pub struct Catalog {
     loader: Loader,
     clock: Arc<dyn Clock>,
     demand: OnceLock<Queue>,
-    on_handshake: bool,
+    serving: Serving,
 }
 
 impl Catalog {
     /// Starts the loader's task; needs a runtime.
     #[must_use]
-    pub fn new(parts: CatalogParts, bounds: CacheBounds, on_handshake: bool) -> Self {
+    pub fn new(parts: CatalogParts, bounds: CacheBounds, serving: Serving) -> Self {
         let clock = Arc::clone(&parts.clock);
         let cache =
             Arc::new(StandingCache::new(bounds, Arc::clone(&clock), Arc::clone(&parts.jitter)));
         let loader = Loader::start(parts, Arc::clone(&cache));
-        Self { cache, loader, clock, demand: OnceLock::new(), on_handshake }
+        Self { cache, loader, clock, demand: OnceLock::new(), serving }
     }
 
     /// Where demand goes. Until this is called nothing is demanded.
@@ -101,18 +103,73 @@ impl Catalog {
         }
     }
 
-    /// Asks for a certificate if the domain waits for demand; says how it stands then.
+    /// Asks for a certificate if the domain waits for demand; says how it stands then. A domain
+    /// without a certificate stands as the wildcard does that covers it, if one does.
     pub async fn demand(&self, domain: &DomainName, lane: Lane) -> Option<Standing> {
-        let standing = self.standing(domain).await?;
-        let waits = matches!(standing, Standing::Waiting { idle: true })
-            || matches!(&standing, Standing::Ready(held) if held.due(self.clock.now()));
+        self.demand_of(None, domain, lane).await
+    }
+
+    /// Whether a change of this domain may be one of the names right below it as well.
+    #[must_use]
+    pub fn covers_below(&self, domain: &DomainName) -> bool {
+        self.serving.wildcard_zones.has(domain)
+    }
+
+    /// [`Self::demand`] of an edge, for which domains of others do not exist.
+    async fn demand_of(
+        &self,
+        node_id: Option<&str>,
+        domain: &DomainName,
+        lane: Lane,
+    ) -> Option<Standing> {
+        let own = self.standing(domain).await;
+        if let Some(own) = &own {
+            if !self.allows(node_id, own) {
+                return Some(Standing::Unknown);
+            }
+            self.ask(domain, own, lane);
+            if self.serveable(own).is_some() {
+                return Some(own.clone());
+            }
+        }
+        let zone = self.serving.wildcard_zones.above(domain);
+        let covering = match zone {
+            Some(zone) => self.standing(zone).await.filter(|standing| self.covers(zone, standing)),
+            None => None,
+        };
+        covering.filter(|covering| self.allows(node_id, covering)).or(own)
+    }
+
+    fn ask(&self, domain: &DomainName, standing: &Standing, lane: Lane) {
+        let waits = matches!(standing, Standing::Waiting { idle: true, .. })
+            || matches!(standing, Standing::Ready(held) if held.due(self.clock.now()));
         if waits
-            && (lane != Lane::Handshake || self.on_handshake)
+            && (lane != Lane::Handshake || self.serving.on_handshake)
             && let Some(queue) = self.demand.get()
         {
             queue.submit(domain, lane, Ask::Demand);
         }
-        Some(standing)
+    }
+
+    /// Whether an edge may know of a domain that stands so.
+    fn allows(&self, node_id: Option<&str>, standing: &Standing) -> bool {
+        matches!(standing, Standing::Unknown)
+            || node_id.is_none_or(|id| self.serving.tenants.may_serve(id, standing.tenant()))
+    }
+
+    /// Whether a zone that stands so has a certificate for the names right below it.
+    fn covers(&self, zone: &DomainName, standing: &Standing) -> bool {
+        self.serveable(standing).is_some_and(|held| serving::is_wildcard(zone, held))
+    }
+
+    fn serveable<'a>(&self, standing: &'a Standing) -> Option<&'a Arc<Held>> {
+        match standing {
+            Standing::Ready(held) if held.facts.valid_at(self.now()) => Some(held),
+            Standing::Ready(_)
+            | Standing::Waiting { .. }
+            | Standing::Failed { .. }
+            | Standing::Unknown => None,
+        }
     }
 
     /// Entries in memory, for metrics.
@@ -132,7 +189,7 @@ impl Catalog {
             }
             // Expired during an outage and being renewed: better held than served.
             Standing::Ready(_) => Lookup::Pending,
-            Standing::Waiting { idle } if *idle && !self.on_handshake => Lookup::Absent,
+            Standing::Waiting { idle: true, .. } if !self.serving.on_handshake => Lookup::Absent,
             Standing::Waiting { .. } => Lookup::Pending,
             Standing::Failed { .. } | Standing::Unknown => Lookup::Absent,
         }
@@ -141,30 +198,38 @@ impl Catalog {
 
 #[async_trait]
 impl CertificateSource for Catalog {
-    async fn lookup(&self, name: &DomainName) -> Lookup {
-        match self.demand(name, Lane::Handshake).await {
+    async fn lookup(&self, node_id: &str, name: &DomainName) -> Lookup {
+        match self.demand_of(Some(node_id), name, Lane::Handshake).await {
             Some(standing) => self.answer(&standing),
             None => Lookup::Unavailable,
         }
     }
 
-    fn peek(&self, name: &DomainName) -> Option<Lookup> {
-        let standing = self.cache.fresh(name)?;
-        // Demand is for lookup alone to start.
-        if let Standing::Waiting { .. } = standing {
-            return None;
+    fn peek(&self, node_id: &str, name: &DomainName) -> Option<Lookup> {
+        let own = self.cache.fresh(name)?;
+        if !self.allows(Some(node_id), &own) {
+            return Some(Lookup::Absent);
         }
-        if let Standing::Ready(held) = &standing
-            && held.due(self.now())
-        {
-            return None;
+        match own {
+            // Demand is for lookup alone to start.
+            Standing::Waiting { .. } => return None,
+            Standing::Ready(ref held) if held.due(self.now()) => return None,
+            Standing::Ready(_) => return Some(self.answer(&own)),
+            Standing::Failed { .. } | Standing::Unknown => {}
         }
-        Some(self.answer(&standing))
+        let Some(zone) = self.serving.wildcard_zones.above(name) else {
+            return Some(self.answer(&own));
+        };
+        let covering = self.cache.fresh(zone)?;
+        let covers = self.covers(zone, &covering) && self.allows(Some(node_id), &covering);
+        Some(self.answer(if covers { &covering } else { &own }))
     }
 
     fn rejected(&self, name: &DomainName, version: &str, node_id: &str, detail: &str) {
-        tracing::error!(%name, version, node_id, detail, "an edge refused a certificate");
-        self.loader.record_refusal(name, version, node_id, detail);
+        // A wildcard's refusal belongs to the domain that has the wildcard.
+        let own = self.cache.fresh(name).is_some_and(|own| self.serveable(&own).is_some());
+        let zone = self.serving.wildcard_zones.above(name).filter(|_| !own);
+        self.loader.record_refusal(zone.unwrap_or(name), version, node_id, detail);
     }
 }
 

@@ -1,5 +1,6 @@
 //! How a domain stands, as far as serving it goes.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use sealwax_core::certificate::{CertificateFacts, verify};
@@ -8,8 +9,11 @@ use sealwax_core::secret::{SealPlace, Sealer};
 use sealwax_core::store::{Entry, StoredCertificate};
 use sealwax_core::{Cause, PrivateKey, Timestamp};
 use sealwax_protocol::DomainName;
-use sealwax_xds::ServedCertificate;
+use sealwax_xds::{Importance, ServedCertificate};
 use zeroize::Zeroizing;
+
+/// The priority of a registration that names none.
+const PRIORITY_USUAL: u8 = 100;
 
 /// How a domain stands.
 #[derive(Clone)]
@@ -20,6 +24,8 @@ pub enum Standing {
     Waiting {
         /// Nothing has been asked for yet.
         idle: bool,
+        /// Whose it is.
+        tenant: Option<Arc<str>>,
     },
     /// It has none and the schedule, or someone, has the word.
     Failed {
@@ -27,6 +33,8 @@ pub enum Standing {
         next_attempt_at: Option<Timestamp>,
         /// The platform said no.
         denied: bool,
+        /// Whose it is.
+        tenant: Option<Arc<str>>,
     },
     /// It is not registered.
     Unknown,
@@ -38,8 +46,22 @@ pub struct Held {
     pub served: Arc<ServedCertificate>,
     /// What is known about it.
     pub facts: CertificateFacts,
+    /// Whose it is.
+    pub tenant: Option<Arc<str>>,
     /// Memory it takes, roughly.
     pub bytes: usize,
+}
+
+impl Standing {
+    /// Whose domain it is, if it is somebody's.
+    #[must_use]
+    pub fn tenant(&self) -> Option<&str> {
+        match self {
+            Self::Ready(held) => held.tenant.as_deref(),
+            Self::Waiting { tenant, .. } | Self::Failed { tenant, .. } => tenant.as_deref(),
+            Self::Unknown => None,
+        }
+    }
 }
 
 impl Held {
@@ -67,6 +89,7 @@ pub(super) async fn read(entry: Option<Entry>, sealer: &dyn Sealer, now: Timesta
 }
 
 fn without_certificate(record: &DomainRecord) -> Standing {
+    let tenant = tenant(record);
     match record.state() {
         DomainState::Deferred | DomainState::Refused | DomainState::Parked => {
             let failure = record.failure.as_ref();
@@ -75,10 +98,11 @@ fn without_certificate(record: &DomainRecord) -> Standing {
                 denied: failure.is_some_and(|failure| {
                     matches!(failure.cause, Cause::PlatformDenied | Cause::PlatformGone)
                 }),
+                tenant,
             }
         }
         DomainState::Pending | DomainState::Issuing | DomainState::Issued => {
-            Standing::Waiting { idle: matches!(record.work, Work::Idle) }
+            Standing::Waiting { idle: matches!(record.work, Work::Idle), tenant }
         }
     }
 }
@@ -99,8 +123,22 @@ async fn open(
         .map_err(|error| error.to_string())?;
     facts.renew_at = known.renew_at;
     let served = encode(domain, certificate, &key).map_err(|error| error.to_string())?;
+    let served = served.with_importance(importance(record));
     let bytes = certificate.chain.pem().len() + 2 * key.expose().len();
-    Ok(Held { served: Arc::new(served), facts, bytes })
+    Ok(Held { served: Arc::new(served), facts, tenant: tenant(record), bytes })
+}
+
+fn tenant(record: &DomainRecord) -> Option<Arc<str>> {
+    record.registration.tenant.as_deref().map(Arc::from)
+}
+
+/// A domain of more than the usual priority is pinned in edges' memory; one of less leaves first.
+fn importance(record: &DomainRecord) -> Importance {
+    match record.registration.priority.unwrap_or(PRIORITY_USUAL).cmp(&PRIORITY_USUAL) {
+        Ordering::Less => Importance::Low,
+        Ordering::Equal => Importance::Ordinary,
+        Ordering::Greater => Importance::High,
+    }
 }
 
 fn encode(

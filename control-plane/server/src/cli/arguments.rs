@@ -207,6 +207,21 @@ pub(super) struct Import {
 pub(super) enum EnvoyCommand {
     /// Print a complete Envoy configuration for this control plane.
     Bootstrap(Box<EnvoyBootstrap>),
+    /// Make certificates for mutual TLS: a private CA, the control plane's and an edge's.
+    Certs(EnvoyCerts),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EnvoyCerts {
+    /// The edge's identity, as in its bootstrap.
+    #[arg(long, value_name = "NODE_ID")]
+    pub(super) edge: NodeId,
+    /// The folder; a CA that is there already is used.
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: PathBuf,
+    /// Make the control plane's certificate anew as well.
+    #[arg(long)]
+    pub(super) renew: bool,
 }
 
 #[derive(Debug, Args)]
@@ -238,12 +253,15 @@ pub(super) struct EnvoyBootstrap {
     /// The domain served to clients that name none; they are refused otherwise.
     #[arg(long, value_name = "DOMAIN")]
     pub(super) default_domain: Option<sealwax_protocol::DomainName>,
-    /// The control plane's xDS server, if not where the configuration says.
+    /// The control plane's xDS server, if not where the configuration says; unix:PATH for a socket.
     #[arg(long, value_name = "HOST:PORT")]
     pub(super) xds: Option<Endpoint>,
     /// The control plane's edge API, if not where the configuration says.
     #[arg(long, value_name = "HOST:PORT")]
     pub(super) edge_api: Option<Endpoint>,
+    /// The folder of `sealwax envoy certs`, as Envoy sees it: for listeners with mutual TLS.
+    #[arg(long, value_name = "DIR")]
+    pub(super) certs: Option<PathBuf>,
     /// The application behind all domains.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
     pub(super) origin: Endpoint,

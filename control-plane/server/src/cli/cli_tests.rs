@@ -211,6 +211,38 @@ async fn the_bootstrap_follows_the_configuration() {
 }
 
 #[tokio::test]
+async fn certificates_are_made_and_the_bootstrap_asks_for_them_where_they_are_wanted() {
+    let world = world(None).await;
+    let folder = std::env::temp_dir().join(format!("sealwax-certs-{}", std::process::id()));
+    let out = folder.to_str().unwrap();
+    let made = ["envoy", "certs", "--edge", "edge-7", "--out", out];
+    let (code, said) = world.run_with(&made).await;
+    assert_eq!(code, DONE);
+    assert!(said.contains("tls_cert_file = ") && said.contains("--certs"), "{said}");
+    assert!(!said.contains("PRIVATE KEY"));
+
+    let listen = "listen = \"0.0.0.0:7001\"\n";
+    let tls = "tls_cert_file = \"c\"\ntls_key_file = \"k\"\nclient_ca_file = \"a\"\n";
+    let path = file("mutual", &format!("[xds]\n{listen}{tls}"));
+    let with = |more: &[&'static str]| {
+        let words = ["envoy", "bootstrap", "--edge", "edge-7", "--config", path.to_str().unwrap()];
+        [&words[..], more].concat().into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let run = async |words: Vec<String>| {
+        world.run_with(&words.iter().map(String::as_str).collect::<Vec<_>>()).await
+    };
+    let failed = run(with(&[])).await;
+    assert_eq!(failed.0, USAGE, "the configuration wants certificates");
+    let (code, printed) = run([with(&["--certs"]), vec![out.to_owned()]].concat()).await;
+    assert_eq!((code, printed.matches("UpstreamTlsContext").count()), (DONE, 1));
+    assert!(printed.contains("edge-edge-7.pem"));
+    let both = with(&["--edge-api", "control.internal:1", "--certs", "/certs"]);
+    assert_eq!(run(both).await.1.matches("UpstreamTlsContext").count(), 2);
+    std::fs::remove_file(&path).unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[tokio::test]
 async fn a_wrong_configuration_is_a_usage_error_with_all_of_it() {
     let world = world(None).await;
     let path = file("wrong", "[xds]\nlisten = \"x\"\n[edge]\nlisten = \"y\"\n");

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod bootstrap;
+mod certs;
 mod client;
 mod colour;
 mod completions;
@@ -67,6 +68,7 @@ async fn run(arguments: Arguments, output: &mut Output) -> Outcome {
         Command::Explain { domain } => explain::run(&client()?, output, &domain).await,
         Command::Envoy { command } => match command {
             EnvoyCommand::Bootstrap(values) => bootstrap::print(output, *values),
+            EnvoyCommand::Certs(values) => certs::make(output, values),
         },
         Command::Store { command } => store::run(output, &command).await,
         Command::Doctor(doctor) => doctor::run(&client()?, output, &doctor).await,

@@ -9,6 +9,7 @@ use sealwax_core::record::KeyType;
 use sealwax_protocol::DomainName;
 use url::Url;
 
+use super::delivery::BUDGET_MAX;
 use super::{AccessField, AccessLog, Kek, LimitsPreset, LogFormat, StoreKind, Target, Targets};
 
 /// Longest value accepted, in bytes; nothing sensible comes near it.
@@ -34,6 +35,10 @@ pub(super) enum Allowed {
     Words(&'static [&'static str]),
     Kek,
     Keks,
+    Listen,
+    Zones,
+    EdgeNumbers,
+    EdgeTexts,
 }
 
 /// The shape a value has in TOML. The environment knows only text.
@@ -55,9 +60,14 @@ impl Allowed {
         match self {
             Self::Flag => Shape::Flag,
             Self::Integer { .. } => Shape::Integer,
-            Self::Mails | Self::Targets | Self::Fields | Self::Words(_) | Self::Keks => {
-                Shape::TextOrList
-            }
+            Self::Mails
+            | Self::Targets
+            | Self::Fields
+            | Self::Words(_)
+            | Self::Zones
+            | Self::EdgeNumbers
+            | Self::EdgeTexts
+            | Self::Keks => Shape::TextOrList,
             Self::Address
             | Self::Path
             | Self::Url
@@ -65,6 +75,7 @@ impl Allowed {
             | Self::Choice(_)
             | Self::Text
             | Self::Name
+            | Self::Listen
             | Self::Kek => Shape::Text,
         }
     }
@@ -105,6 +116,14 @@ impl fmt::Display for Allowed {
             Self::Words(words) => write!(f, "a list of {}", words.join(", ")),
             Self::Kek => f.write_str("\"file:PATH\" or \"env:VARIABLE\""),
             Self::Keks => f.write_str("\"file:PATH\" or \"env:VARIABLE\", or a list of them"),
+            Self::Listen => {
+                f.write_str("an IP address with a port, such as 127.0.0.1:18000, or \"unix:PATH\"")
+            }
+            Self::Zones => f.write_str("a domain name or a list of them"),
+            Self::EdgeNumbers => {
+                write!(f, "a list of \"NODE_ID=NUMBER\", from 1 to {BUDGET_MAX}, each node once")
+            }
+            Self::EdgeTexts => f.write_str("a list of \"NODE_ID=TEXT\""),
         }
     }
 }
@@ -200,6 +219,10 @@ impl Read for String {
             | Allowed::Fields
             | Allowed::Words(_)
             | Allowed::Kek
+            | Allowed::Listen
+            | Allowed::Zones
+            | Allowed::EdgeNumbers
+            | Allowed::EdgeTexts
             | Allowed::Keks => !text.chars().any(char::is_control),
         };
         (good && !text.is_empty()).then(|| text.to_owned())

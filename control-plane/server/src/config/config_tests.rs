@@ -118,12 +118,13 @@ fn everything_wrong_is_reported_at_once_with_place_key_value_and_what_is_allowed
     let expected = [
         "sealwax.toml: colour is no section; allowed: xds, edge, admin, store, keys, issuer, \
          permission, notify, issuance, renewal, limits, telemetry",
-        "sealwax.toml: xds.lisen is no key; allowed: listen, budget_names",
+        "sealwax.toml: xds.lisen is no key; allowed: listen, tls_cert_file, tls_key_file, \
+         client_ca_file, budget_names, edge_budgets, edge_tenants, wildcard_zones",
         "environment: SEALWAX__EDGE is no key; allowed: SEALWAX__SECTION__KEY, and \
          SEALWAX__ISSUER__0__KEY for the first [[issuer]]",
         "sealwax.toml: xds.budget_names = 0: allowed: a whole number from 1 to 10000000",
         "environment SEALWAX__EDGE__LISTEN: edge.listen = \"nowhere\": allowed: an IP address \
-         with a port, such as 127.0.0.1:18000",
+         with a port, such as 127.0.0.1:18000, or \"unix:PATH\"",
         "sealwax.toml: store.region = \"eu\": is only allowed with store.kind = \"dynamodb\"",
         "sealwax.toml: issuer[0].name is missing; allowed: 1 to 64 characters of a-z, 0-9 and '-'",
         "sealwax.toml: issuer[0].directory = \"ftp://ca.example\": allowed: an http:// or \
@@ -176,6 +177,56 @@ fn webhooks_and_limits_are_read() {
     assert_eq!(config.renewal.gone_grace, Span::from_secs(3 * 86_400));
     assert_eq!((config.limits.orders, config.limits.name), (Some(1500), None));
     assert_eq!(config.limits.tenant_share_percent, 25);
+}
+
+#[test]
+fn a_listener_with_mutual_tls_may_be_anywhere_and_a_unix_socket_needs_none() {
+    let tls = "tls_cert_file = \"c\"\ntls_key_file = \"k\"\nclient_ca_file = \"a\"\n";
+    let text = format!(
+        "[xds]\nlisten = \"0.0.0.0:1\"\n{tls}[edge]\nlisten = \"unix:/run/sealwax/edge.sock\"\n"
+    );
+    let config = parse(&text, &[]).unwrap();
+    let files = config.xds.tls.unwrap();
+    assert_eq!(
+        [files.cert_file, files.key_file, files.client_ca_file],
+        ["c", "k", "a"].map(PathBuf::from)
+    );
+    assert_eq!(config.edge.listen.to_string(), "unix:/run/sealwax/edge.sock");
+    let long = format!("[edge]\nlisten = \"unix:/{}\"\n", "x".repeat(107));
+    for (text, problems, word) in [
+        ("[xds]\ntls_cert_file = \"c\"\n".to_owned(), 1, "together with all of"),
+        (format!("[xds]\nlisten = \"unix:/s\"\n{tls}"), 3, "with a Unix socket"),
+        ("[edge]\nlisten = \"unix:\"\n".to_owned(), 1, "unix:PATH"),
+        (long, 1, "unix:PATH"),
+        ("[xds]\nlisten = \"unix:/s\"\n[edge]\nlisten = \"unix:/s\"\n".to_owned(), 1, "too"),
+    ] {
+        let found = lines(&text, &[]);
+        assert_eq!(found.len(), problems, "{text}: {found:#?}");
+        assert!(found[0].contains(word), "{found:#?}");
+    }
+}
+
+#[test]
+fn edges_have_their_own_budgets_and_tenants() {
+    let text = "[xds]\nedge_budgets = [\"small=20\", \"edge:2=3\"]\n\
+                edge_tenants = [\"eu=acme\", \"us=globex\", \"eu=b=c\"]\n";
+    let config =
+        parse(text, &[("SEALWAX__XDS__WILDCARD_ZONES", "Example.com, b.example")]).unwrap();
+    assert_eq!(config.xds.edge_budgets["small"], 20);
+    assert_eq!(config.xds.edge_budgets["edge:2"], 3);
+    assert_eq!(config.xds.edge_tenants["eu"], ["acme", "b=c"]);
+    assert_eq!(config.xds.edge_tenants["us"], ["globex"]);
+    let zones: Vec<_> = config.xds.wildcard_zones.iter().map(ToString::to_string).collect();
+    assert_eq!(zones, ["example.com", "b.example"]);
+    for bad in [
+        "edge_budgets = [\"small\"]",
+        "edge_budgets = [\"small=0\"]",
+        "edge_budgets = [\"a=1\", \"a=2\"]",
+        "edge_tenants = [\"=t\"]",
+        "wildcard_zones = [\"*.example.com\"]",
+    ] {
+        assert_eq!(lines(&format!("[xds]\n{bad}\n"), &[]).len(), 1, "{bad}");
+    }
 }
 
 #[test]

@@ -1,16 +1,19 @@
 //! Every key there is: where it stands, what it accepts, its default, and what it does. The
 //! reader, its errors and `docs/configuration.md` are made from this table.
 
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use sealwax_core::Span;
 use sealwax_core::record::KeyType;
+use sealwax_protocol::DomainName;
 use url::Url;
 
 use super::allowed::Allowed;
-use super::{AccessLog, Kek, LimitsPreset, LogFormat, StoreKind, Targets};
+use super::delivery::BUDGET_MAX;
+use super::{AccessLog, Kek, LimitsPreset, Listen, LogFormat, StoreKind, Targets};
 use crate::notify::EVENTS;
 
 /// A key whose value becomes a `T`.
@@ -106,13 +109,31 @@ macro_rules! keys {
 use Absent::{Required, Unset, Value};
 
 keys! {
-    XDS_LISTEN: SocketAddr = xds.listen, Allowed::Address, Value("127.0.0.1:18000"),
-        "Address of the xDS server. Must be loopback.";
+    XDS_LISTEN: Listen = xds.listen, Allowed::Listen, Value("127.0.0.1:18000"),
+        "Where the xDS server listens. Needs the three TLS files unless it is loopback or a Unix socket.";
+    XDS_TLS_CERT_FILE: PathBuf = xds.tls_cert_file, Allowed::Path, Unset("no TLS"),
+        "PEM file with the control plane's certificate and its chain. With TLS every edge must show a certificate in which its node id is a DNS or URI name. Read again when it changes.";
+    XDS_TLS_KEY_FILE: PathBuf = xds.tls_key_file, Allowed::Path, Unset("no TLS"),
+        "PEM file with the private key of `tls_cert_file`. Read again when it changes.";
+    XDS_CLIENT_CA_FILE: PathBuf = xds.client_ca_file, Allowed::Path, Unset("no TLS"),
+        "PEM file with the roots that vouch for edges' certificates. Read again when it changes.";
     XDS_BUDGET_NAMES: usize = xds.budget_names,
-        Allowed::Integer { min: 1, max: 10_000_000 }, Value("50000"),
+        Allowed::Integer { min: 1, max: BUDGET_MAX }, Value("50000"),
         "Most certificates one Envoy holds; the least useful are withdrawn beyond it. Envoy uses about 25 KB for each.";
-    EDGE_LISTEN: SocketAddr = edge.listen, Allowed::Address, Value("127.0.0.1:18001"),
-        "Address of the edge API. Must be loopback.";
+    XDS_EDGE_BUDGETS: BTreeMap<String, usize> = xds.edge_budgets, Allowed::EdgeNumbers, Unset("`budget_names` for all"),
+        "Other budgets than `budget_names` for some edges, as `[\"edge-small=2000\"]`.";
+    XDS_EDGE_TENANTS: BTreeMap<String, Vec<String>> = xds.edge_tenants, Allowed::EdgeTexts, Unset("every edge may serve every tenant"),
+        "Which tenants' domains an edge may serve, as `[\"edge-eu=acme\", \"edge-eu=globex\"]`. An edge that is named here gets no other domain; one that is not gets all.";
+    XDS_WILDCARD_ZONES: Vec<DomainName> = xds.wildcard_zones, Allowed::Zones, Unset("none"),
+        "Zones in which a domain's imported certificate for `*.DOMAIN` serves the names right below it that have none of their own.";
+    EDGE_LISTEN: Listen = edge.listen, Allowed::Listen, Value("127.0.0.1:18001"),
+        "Where the edge API listens. Needs the three TLS files unless it is loopback or a Unix socket.";
+    EDGE_TLS_CERT_FILE: PathBuf = edge.tls_cert_file, Allowed::Path, Unset("no TLS"),
+        "As in `[xds]`; it may be the same file.";
+    EDGE_TLS_KEY_FILE: PathBuf = edge.tls_key_file, Allowed::Path, Unset("no TLS"),
+        "As in `[xds]`; it may be the same file.";
+    EDGE_CLIENT_CA_FILE: PathBuf = edge.client_ca_file, Allowed::Path, Unset("no TLS"),
+        "As in `[xds]`; it may be the same file.";
     EDGE_PUBLIC: Targets = edge.public, Allowed::Targets, Unset("explanations do not name them"),
         "What customers' DNS must point to: the public addresses of the edges, or a host name that has them. Explanations name the exact records then.";
     ADMIN_LISTEN: SocketAddr = admin.listen, Allowed::Address, Value("127.0.0.1:18002"),

@@ -4,12 +4,14 @@
 //! it. Whatever is wrong is reported at once, never one thing at a time.
 
 mod allowed;
+mod delivery;
 mod keys;
 mod problem;
 mod read;
 mod reader;
 mod reference;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -20,6 +22,8 @@ use toml::Table;
 use url::Url;
 
 pub(crate) use allowed::parse_span;
+pub(crate) use delivery::unix_path;
+pub use delivery::{Listen, TlsFiles};
 pub use problem::{Problem, Problems};
 pub(crate) use read::loopback;
 pub use reference::reference;
@@ -69,17 +73,27 @@ pub struct Config {
 /// `[xds]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Xds {
-    /// Where it listens; loopback.
-    pub listen: SocketAddr,
+    /// Where it listens.
+    pub listen: Listen,
+    /// Mutual TLS; never unset where others can reach it.
+    pub tls: Option<TlsFiles>,
     /// Most certificates one Envoy holds.
     pub budget_names: usize,
+    /// Exceptions to that, by node id.
+    pub edge_budgets: BTreeMap<String, usize>,
+    /// The tenants an edge may serve, by node id; an edge that is not here may serve all.
+    pub edge_tenants: BTreeMap<String, Vec<String>>,
+    /// Zones whose imported wildcard certificates cover names.
+    pub wildcard_zones: Vec<DomainName>,
 }
 
 /// `[edge]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edge {
-    /// Where it listens; loopback.
-    pub listen: SocketAddr,
+    /// Where it listens.
+    pub listen: Listen,
+    /// Mutual TLS; never unset where others can reach it.
+    pub tls: Option<TlsFiles>,
     /// What customers' DNS must point to.
     pub public: Vec<Target>,
 }

@@ -1,16 +1,15 @@
 //! From values to [`Config`], section by section, with the contradictions between them.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use sealwax_core::record::KeyType;
 use url::{Host, Url};
 
-use super::keys::{self, Entry};
+use super::keys::{self, Key};
 use super::reader::{Position, Reader};
 use super::{
-    Admin, Binding, Config, Edge, Issuance, Issuer, KEK_FILE, Kek, LastGoodCopy, Limits, Notify,
-    Permission, Renewal, STAGING_DIRECTORY, STAGING_NAME, Store, StoreKind, Telemetry, Xds,
+    Admin, Binding, Config, Edge, Issuance, Issuer, KEK_FILE, Kek, LastGoodCopy, Limits, Listen, Notify,
+    Permission, Renewal, STAGING_DIRECTORY, STAGING_NAME, Store, StoreKind, Telemetry, TlsFiles, Xds,
 };
 use crate::notify::EVENTS;
 
@@ -56,26 +55,75 @@ pub(super) fn read(reader: &mut Reader) -> Option<Config> {
 }
 
 fn read_xds(reader: &mut Reader) -> Option<Xds> {
-    let listen = reader.get(&keys::XDS_LISTEN, None);
+    let (listen, tls) = read_protected(reader, &keys::XDS_LISTEN, &XDS_TLS);
     let budget_names = reader.get(&keys::XDS_BUDGET_NAMES, None);
-    refuse_exposed(reader, &keys::XDS_LISTEN.entry, listen);
-    Some(Xds { listen: listen?, budget_names: budget_names? })
+    let edge_budgets = reader.optional(&keys::XDS_EDGE_BUDGETS, None);
+    let edge_tenants = reader.optional(&keys::XDS_EDGE_TENANTS, None);
+    let wildcard_zones = reader.optional(&keys::XDS_WILDCARD_ZONES, None);
+    Some(Xds {
+        listen: listen?,
+        tls: tls?,
+        budget_names: budget_names?,
+        edge_budgets: edge_budgets?.unwrap_or_default(),
+        edge_tenants: edge_tenants?.unwrap_or_default(),
+        wildcard_zones: wildcard_zones?.unwrap_or_default(),
+    })
 }
 
 fn read_edge(reader: &mut Reader) -> Option<Edge> {
-    let listen = reader.get(&keys::EDGE_LISTEN, None);
+    let (listen, tls) = read_protected(reader, &keys::EDGE_LISTEN, &EDGE_TLS);
     let public = reader.optional(&keys::EDGE_PUBLIC, None);
-    refuse_exposed(reader, &keys::EDGE_LISTEN.entry, listen);
-    Some(Edge { listen: listen?, public: public?.unwrap_or_default().0 })
+    Some(Edge { listen: listen?, tls: tls?, public: public?.unwrap_or_default().0 })
 }
 
-/// Private keys leave through one of these listeners and challenges through the other.
-fn refuse_exposed(reader: &mut Reader, entry: &Entry, listen: Option<SocketAddr>) {
-    if listen.is_some_and(|listen| !listen.ip().is_loopback()) {
-        let said = "is not a loopback address, and this version has no mutual TLS to protect it; \
-                    allowed: 127.0.0.1 or [::1] with a port, reached through a tunnel";
-        reader.refuse(entry, None, said);
+/// A listener's three files of mutual TLS: certificate, key, clients' roots.
+type TlsKeys = [Key<PathBuf>; 3];
+const XDS_TLS: TlsKeys =
+    [keys::XDS_TLS_CERT_FILE, keys::XDS_TLS_KEY_FILE, keys::XDS_CLIENT_CA_FILE];
+const EDGE_TLS: TlsKeys =
+    [keys::EDGE_TLS_CERT_FILE, keys::EDGE_TLS_KEY_FILE, keys::EDGE_CLIENT_CA_FILE];
+
+/// Private keys leave through one of these listeners and challenges through the other: what
+/// others can reach has mutual TLS.
+fn read_protected(
+    reader: &mut Reader,
+    key: &Key<Listen>,
+    tls: &TlsKeys,
+) -> (Option<Listen>, Option<Option<TlsFiles>>) {
+    let listen = reader.get(key, None);
+    let [cert_file, key_file, client_ca_file] = tls;
+    let files = [
+        reader.optional(cert_file, None),
+        reader.optional(key_file, None),
+        reader.optional(client_ca_file, None),
+    ];
+    let [Some(cert), Some(own_key), Some(client_ca)] = files else { return (listen, None) };
+    let files = match (cert, own_key, client_ca) {
+        (Some(cert_file), Some(key_file), Some(client_ca_file)) => {
+            Some(TlsFiles { cert_file, key_file, client_ca_file })
+        }
+        (None, None, None) => None,
+        (_, _, _) => {
+            let said = "is only allowed together with all of tls_cert_file, tls_key_file and \
+                        client_ca_file";
+            tls.iter().for_each(|key| reader.refuse_if_set(&key.entry, None, said));
+            return (listen, None);
+        }
+    };
+    match &listen {
+        Some(listen) if listen.is_exposed() && files.is_none() => {
+            let said = "is not a loopback address; allowed: any address with mutual TLS \
+                        (tls_cert_file, tls_key_file, client_ca_file), or 127.0.0.1, [::1] or \
+                        unix:PATH without";
+            reader.refuse(&key.entry, None, said);
+        }
+        Some(Listen::Unix(_)) if files.is_some() => {
+            let said = "is not allowed with a Unix socket, whose file's permissions protect it";
+            tls.iter().for_each(|key| reader.refuse_if_set(&key.entry, None, said));
+        }
+        Some(_) | None => {}
     }
+    (listen, Some(files))
 }
 
 fn read_admin(reader: &mut Reader) -> Option<Admin> {
@@ -116,11 +164,11 @@ fn refuse_partial_tokens(
 }
 
 fn refuse_shared_addresses(reader: &mut Reader, xds: &Xds, edge: &Edge, admin: &Admin) {
-    let same = |one: SocketAddr, other: SocketAddr| one == other && one.port() != 0;
-    if same(edge.listen, xds.listen) {
+    if edge.listen.is(&xds.listen) {
         reader.refuse(&keys::EDGE_LISTEN.entry, None, "is the address of xds.listen too");
     }
-    if same(admin.listen, xds.listen) || same(admin.listen, edge.listen) {
+    let admin = Listen::from(admin.listen);
+    if admin.is(&xds.listen) || admin.is(&edge.listen) {
         let said = "is the address of another listener too";
         reader.refuse(&keys::ADMIN_LISTEN.entry, None, said);
     }

@@ -220,11 +220,11 @@ struct Script(Mutex<Vec<Lookup>>);
 
 #[async_trait::async_trait]
 impl CertificateSource for Script {
-    async fn lookup(&self, _name: &DomainName) -> Lookup {
+    async fn lookup(&self, _node_id: &str, _name: &DomainName) -> Lookup {
         self.0.lock().unwrap().remove(0)
     }
 
-    fn peek(&self, _name: &DomainName) -> Option<Lookup> {
+    fn peek(&self, _node_id: &str, _name: &DomainName) -> Option<Lookup> {
         Some(Lookup::Absent)
     }
 
@@ -246,13 +246,13 @@ async fn held_handshakes_are_counted_until_they_are_answered() {
         ("certificate.delivered", "edge-1")
     );
     let (first, second) = (name("a.example.com"), name("b.example.com"));
-    source.lookup(&first).await;
-    source.lookup(&second).await;
-    source.lookup(&first).await;
+    source.lookup("edge-1", &first).await;
+    source.lookup("edge-1", &second).await;
+    source.lookup("edge-1", &first).await;
     assert_eq!(source.held().count(), 2);
-    source.lookup(&first).await;
+    source.lookup("edge-1", &first).await;
     assert_eq!(source.held().count(), 1);
-    source.peek(&first);
+    source.peek("edge-1", &first);
     let lookups = |from: &str, answer: &str| {
         value(&metrics, &format!("sealwax_lookups_total{{answer=\"{answer}\",from=\"{from}\"}}"))
     };

@@ -70,9 +70,9 @@ const fn answer(lookup: &Lookup) -> &'static str {
 
 #[async_trait]
 impl CertificateSource for MeteredSource {
-    async fn lookup(&self, name: &DomainName) -> Lookup {
+    async fn lookup(&self, node_id: &str, name: &DomainName) -> Lookup {
         let started = Instant::now();
-        let lookup = self.inner.lookup(name).await;
+        let lookup = self.inner.lookup(node_id, name).await;
         let answer = answer(&lookup);
         self.metrics.count(&LOOKUPS, &["asked", answer], 1);
         self.metrics.observe(&LOOKUP_SECONDS, &[answer], started.elapsed().as_secs_f64());
@@ -86,14 +86,10 @@ impl CertificateSource for MeteredSource {
         lookup
     }
 
-    fn peek(&self, name: &DomainName) -> Option<Lookup> {
-        let lookup = self.inner.peek(name)?;
+    fn peek(&self, node_id: &str, name: &DomainName) -> Option<Lookup> {
+        let lookup = self.inner.peek(node_id, name)?;
         self.metrics.count(&LOOKUPS, &["memory", answer(&lookup)], 1);
         Some(lookup)
-    }
-
-    fn permitted(&self, node_id: &str, name: &DomainName) -> bool {
-        self.inner.permitted(node_id, name)
     }
 
     fn rejected(&self, name: &DomainName, version: &str, node_id: &str, detail: &str) {

@@ -1,16 +1,18 @@
-//! Accepts connections and serves them, HTTP/1.1 and HTTP/2 without TLS.
+//! Serves connections as they come, HTTP/1.1 and HTTP/2.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use futures::{Stream, StreamExt as _};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
+
+use super::{Acceptor, Connection};
 
 /// How long a connection may take to send a request's head; a silent one is closed after it.
 /// Longer than Envoy leaves a connection idle between two requests in any set-up of ours.
@@ -20,8 +22,6 @@ const STREAMS_MAX: u32 = 1024;
 /// How often a silent HTTP/2 peer is asked whether it is still there, and how long it may take.
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PONG_WITHIN: Duration = Duration::from_secs(10);
-/// Rest after an accept that failed: the process may be out of file descriptors.
-const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// Bounds of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl Default for Connections {
 
 /// Serves until `stop` is cancelled; then finishes open requests and returns.
 pub async fn serve(
-    listener: TcpListener,
+    listener: impl Into<Acceptor>,
     router: Router,
     connections: Connections,
     stop: CancellationToken,
@@ -49,12 +49,13 @@ pub async fn serve(
     let places = Arc::new(Semaphore::new(connections.most));
     let open = GracefulShutdown::new();
     let builder = builder();
+    let mut incoming = listener.into().connections().boxed();
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
-            accepted = accept(&listener, &places) => accepted,
+            accepted = next(&mut incoming, &places) => accepted,
         };
-        let Some((stream, place)) = accepted else { continue };
+        let Some((stream, place)) = accepted else { break };
         let service = TowerToHyperService::new(router.clone());
         let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
         let watched = open.watch(connection);
@@ -65,31 +66,20 @@ pub async fn serve(
             drop(place);
         });
     }
-    drop(listener);
+    drop(incoming);
     if tokio::time::timeout(connections.drain, open.shutdown()).await.is_err() {
         tracing::warn!("connections were still open when the time to drain them was over");
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
+/// The next connection, when there is a place for it.
+async fn next(
+    incoming: &mut (impl Stream<Item = Connection> + Unpin),
     places: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> Option<(Connection, OwnedSemaphorePermit)> {
     // Never closed, so this fails never.
     let place = Arc::clone(places).acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, _)) => {
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "a connection keeps its delay");
-            }
-            Some((stream, place))
-        }
-        Err(error) => {
-            tracing::warn!(%error, "a connection could not be accepted");
-            tokio::time::sleep(ACCEPT_RETRY).await;
-            None
-        }
-    }
+    incoming.next().await.map(|connection| (connection, place))
 }
 
 fn builder() -> Builder<TokioExecutor> {
@@ -107,6 +97,7 @@ fn builder() -> Builder<TokioExecutor> {
 #[cfg(test)]
 mod tests {
     use axum::routing::get;
+    use tokio::net::TcpListener;
     use tokio::sync::Notify;
 
     use super::*;

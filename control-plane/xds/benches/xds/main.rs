@@ -4,6 +4,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::cast_precision_loss,
     reason = "a benchmark"
@@ -30,6 +31,7 @@ mod client;
 )]
 mod messages;
 mod trivial;
+mod zipf;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -58,11 +60,11 @@ struct Memory(RwLock<HashMap<DomainName, Arc<ServedCertificate>>>);
 
 #[async_trait]
 impl CertificateSource for Memory {
-    async fn lookup(&self, name: &DomainName) -> Lookup {
-        self.peek(name).unwrap_or(Lookup::Absent)
+    async fn lookup(&self, node_id: &str, name: &DomainName) -> Lookup {
+        self.peek(node_id, name).unwrap_or(Lookup::Absent)
     }
 
-    fn peek(&self, name: &DomainName) -> Option<Lookup> {
+    fn peek(&self, _: &str, name: &DomainName) -> Option<Lookup> {
         let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
         Some(all.get(name).map_or(Lookup::Absent, |found| Lookup::Ready(Arc::clone(found))))
     }
@@ -96,11 +98,16 @@ fn names(prefix: &str, count: usize) -> Vec<String> {
 async fn start() -> (Arc<Memory>, Arc<XdsServer>, SocketAddr) {
     let config = XdsConfig { max_names_per_edge: 250_000, ..XdsConfig::default() };
     let source = Arc::new(Memory::default());
-    let server = Arc::new(XdsServer::new(config, Arc::clone(&source) as _));
+    let (server, address) = start_with(config, &source).await;
+    (source, server, address)
+}
+
+async fn start_with(config: XdsConfig, source: &Arc<Memory>) -> (Arc<XdsServer>, SocketAddr) {
+    let server = Arc::new(XdsServer::new(config, Arc::clone(source) as _));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(Arc::clone(&server).serve(listener, CancellationToken::new()));
-    (source, server, address)
+    (server, address)
 }
 
 async fn connect(address: SocketAddr) -> Client {
@@ -237,11 +244,11 @@ fn figure(name: &str, unit: &str, runs: &[f64], baseline: Option<&[f64]>) -> Str
         sorted.sort_by(f64::total_cmp);
         sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
     };
-    let list: Vec<_> = runs.iter().map(|run| format!("{run:.1}")).collect();
+    let list: Vec<_> = runs.iter().map(|run| format!("{run:.3}")).collect();
     let baseline =
-        baseline.map_or_else(|| "null".to_owned(), |runs| format!("{:.1}", median(runs)));
+        baseline.map_or_else(|| "null".to_owned(), |runs| format!("{:.3}", median(runs)));
     format!(
-        r#"  {{"name":"{name}","value":{:.1},"unit":"{unit}","baseline":{baseline},"runs":[{}]}}"#,
+        r#"  {{"name":"{name}","value":{:.3},"unit":"{unit}","baseline":{baseline},"runs":[{}]}}"#,
         median(runs),
         list.join(",")
     )
@@ -265,12 +272,14 @@ async fn main() {
         push.push(push_10k_ms().await);
         reconnect.push(reconnect_200k_ms().await);
     }
+    let zipf = zipf::hit_ratio_of_ideal(&source, &names).await;
     let figures = [
         figure("xds.secrets_per_s", "1/s", &ours, Some(&baseline)),
         figure("xds.push_10k_ms", "ms", &push, None),
         figure("xds.reconnect_200k_ms", "ms", &reconnect, None),
         figure("xds.bytes_per_subscription", "bytes", &[bytes], None),
         figure("xds.idle_cpu_200k", "% of a core", &[idle], None),
+        figure("xds.zipf_hit_ratio", "ratio", &[zipf], None),
     ];
     println!("{{\"figures\":[\n{}\n]}}", figures.join(",\n"));
 }

@@ -146,6 +146,7 @@ impl<R: Registry> Subscriptions<R> {
             }
             let latest = if entry.sent.is_some() { entry.sent } else { entry.held };
             if latest == version {
+                self.rank(slot, &certificate);
                 return self.drop_outgoing(slot);
             }
         }

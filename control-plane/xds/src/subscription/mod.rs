@@ -309,6 +309,13 @@ impl<R: Registry> Subscriptions<R> {
         }
     }
 
+    /// The edge holds this certificate, or is sent it.
+    fn rank(&mut self, slot: u32, certificate: &ServedCertificate) {
+        let Some(entry) = self.table.get(slot) else { return };
+        let importance = certificate.importance_for(&entry.name);
+        self.residents.rank(&mut self.table, slot, importance);
+    }
+
     fn refuse(&mut self, requested: &[u8]) {
         self.refusals.push_back(Bytes::copy_from_slice(requested));
     }

@@ -1,10 +1,13 @@
 //! Which certificates an edge holds, in the order they may leave.
 //!
-//! Two lists (segmented LRU). A certificate enters *probation*; one whose name has been seen more
+//! Three lists (segmented LRU). A certificate enters *probation*; one whose name has been seen more
 //! than once moves to the *protected* list, four fifths of the budget at most. Evictions take the
 //! oldest of probation, so a flood of names seen once pushes out nothing but itself. A name gets
 //! into a full protected list only by being seen more often than the one that would have to leave
-//! (TinyLFU's rule).
+//! (TinyLFU's rule). Certificates of high importance are *pinned*: they leave when the other lists
+//! are empty. Those of low importance never leave probation for a better list.
+
+use crate::Importance;
 
 use super::table::{NO_SLOT, Segment, Subscription, Table};
 
@@ -12,6 +15,7 @@ use super::table::{NO_SLOT, Segment, Subscription, Table};
 pub(super) struct Residents {
     probation: List,
     protected: List,
+    pinned: List,
     protected_max: usize,
 }
 
@@ -26,11 +30,12 @@ struct List {
 impl Residents {
     pub(super) const fn new(budget: usize) -> Self {
         const EMPTY: List = List { head: NO_SLOT, tail: NO_SLOT, len: 0 };
-        Self { probation: EMPTY, protected: EMPTY, protected_max: budget - budget / 5 }
+        let protected_max = budget - budget / 5;
+        Self { probation: EMPTY, protected: EMPTY, pinned: EMPTY, protected_max }
     }
 
     pub(super) const fn len(&self) -> usize {
-        self.probation.len + self.protected.len
+        self.probation.len + self.protected.len + self.pinned.len
     }
 
     /// The edge holds the certificate now: enters it, if it is not in yet.
@@ -53,7 +58,7 @@ impl Residents {
         let Some(entry) = table.get(slot) else { return };
         match entry.segment {
             // Another spelling of a name is never worth as much as a name.
-            Segment::Probation if !entry.spelled => {
+            Segment::Probation if !entry.spelled && !entry.low => {
                 if self.protected.len >= self.protected_max {
                     let least = self.protected.tail;
                     let of = |entry: Option<&Subscription>| {
@@ -72,16 +77,36 @@ impl Residents {
                 self.protected.unlink(table, slot);
                 self.protected.push(table, slot, Segment::Protected);
             }
+            Segment::Pinned => {
+                self.pinned.unlink(table, slot);
+                self.pinned.push(table, slot, Segment::Pinned);
+            }
             Segment::Probation | Segment::Outside => {}
         }
     }
 
-    /// The one to leave next: the oldest of probation, else of the protected.
-    pub(super) const fn oldest(&self) -> Option<u32> {
-        match (self.probation.tail, self.protected.tail) {
-            (NO_SLOT, NO_SLOT) => None,
-            (NO_SLOT, slot) | (slot, _) => Some(slot),
+    /// The certificate has this importance now. Another spelling is never pinned.
+    pub(super) fn rank(&mut self, table: &mut Table, slot: u32, importance: Importance) {
+        let Some(entry) = table.get_mut(slot) else { return };
+        entry.low = importance == Importance::Low;
+        let pinned = importance == Importance::High && !entry.spelled;
+        let (from, to) = match entry.segment {
+            Segment::Probation if pinned => (&mut self.probation, Segment::Pinned),
+            Segment::Protected if pinned => (&mut self.protected, Segment::Pinned),
+            Segment::Pinned if !pinned => (&mut self.pinned, Segment::Probation),
+            Segment::Protected if entry.low => (&mut self.protected, Segment::Probation),
+            Segment::Outside | Segment::Probation | Segment::Protected | Segment::Pinned => return,
+        };
+        from.unlink(table, slot);
+        if let Some(list) = self.list(to) {
+            list.push(table, slot, to);
         }
+    }
+
+    /// The one to leave next: the oldest of probation, else of the protected, else of the pinned.
+    pub(super) fn oldest(&self) -> Option<u32> {
+        let tails = [self.probation.tail, self.protected.tail, self.pinned.tail];
+        tails.into_iter().find(|&slot| slot != NO_SLOT)
     }
 
     /// Puts one that cannot leave yet behind the others of its list.
@@ -98,6 +123,7 @@ impl Residents {
             Segment::Outside => None,
             Segment::Probation => Some(&mut self.probation),
             Segment::Protected => Some(&mut self.protected),
+            Segment::Pinned => Some(&mut self.pinned),
         }
     }
 }

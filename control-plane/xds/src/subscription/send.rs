@@ -190,6 +190,7 @@ impl<R: Registry> Subscriptions<R> {
             entry.touched = ticks;
         }
         self.enter(slot);
+        self.rank(slot, certificate);
         self.figures.pushes.fetch_add(1, Ordering::Relaxed);
         version
     }

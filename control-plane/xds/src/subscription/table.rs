@@ -41,6 +41,8 @@ pub(super) struct Subscription {
     pub(super) removed: bool,
     /// The requested name is not the canonical one.
     pub(super) spelled: bool,
+    /// Of low importance: never protected.
+    pub(super) low: bool,
     /// Part of a refused batch: sent again by itself, to find out whether it was at fault.
     pub(super) alone: bool,
     pub(super) question: QuestionState,
@@ -85,6 +87,8 @@ pub(super) enum Segment {
     Probation,
     /// Seen more than once.
     Protected,
+    /// Of high importance.
+    Pinned,
 }
 
 #[derive(Debug, Default)]
@@ -153,6 +157,7 @@ impl Table {
             owed: false,
             removed: false,
             spelled,
+            low: false,
             alone: false,
             question: QuestionState::Settled,
             queue: QueueKind::None,

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use futures::{SinkExt as _, channel::mpsc};
 use sealwax_protocol::DomainName;
-use sealwax_xds::{ServedCertificate, XdsConfig, XdsServer};
+use sealwax_xds::{Connection, Importance, Lookup, Peer, ServedCertificate, XdsConfig, XdsServer};
 use tokio::io::DuplexStream;
 use tokio_util::sync::CancellationToken;
 
@@ -30,7 +30,7 @@ pub struct World {
     pub source: Arc<TestSource>,
     pub server: Arc<XdsServer>,
     pub shutdown: CancellationToken,
-    connections: mpsc::Sender<io::Result<DuplexStream>>,
+    connections: mpsc::Sender<io::Result<Connection<DuplexStream>>>,
     pub serving: tokio::task::JoinHandle<()>,
 }
 
@@ -52,8 +52,13 @@ impl World {
     }
 
     pub async fn open(&mut self, path: &str) -> Client {
+        self.open_as(Peer::Unproved, path).await
+    }
+
+    /// A stream of an edge whose connection proved this of it.
+    pub async fn open_as(&mut self, peer: Peer, path: &str) -> Client {
         let (ours, theirs) = tokio::io::duplex(1 << 20);
-        self.connections.send(Ok(theirs)).await.unwrap();
+        self.connections.send(Ok(Connection::new(theirs, peer))).await.unwrap();
         Client::open(ours, path).await
     }
 
@@ -84,4 +89,10 @@ pub fn certificate(name: &str, content: &str) -> Arc<ServedCertificate> {
     let chain = format!("chain {content} of {name}");
     let key = format!("key {content} of {name}");
     Arc::new(ServedCertificate::new(&domain(name), chain.as_bytes(), key.as_bytes()).unwrap())
+}
+
+/// A certificate that stands so beside others.
+pub fn important(name: &str, importance: Importance) -> Lookup {
+    let certificate = ServedCertificate::new(&domain(name), b"chain", b"key").unwrap();
+    Lookup::Ready(Arc::new(certificate.with_importance(importance)))
 }

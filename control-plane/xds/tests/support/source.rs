@@ -105,6 +105,14 @@ impl TestSource {
         }
     }
 
+    fn permitted(&self, node_id: &str, name: &DomainName) -> bool {
+        let state = self.state.lock().unwrap();
+        state
+            .forbidden
+            .as_ref()
+            .is_none_or(|(node, forbidden)| node != node_id || forbidden != name)
+    }
+
     fn answer(&self, name: &DomainName) -> Lookup {
         match self.state.lock().unwrap().answers.get(name) {
             Some(Answer::Ready(certificate)) => Lookup::Ready(Arc::clone(certificate)),
@@ -117,7 +125,10 @@ impl TestSource {
 
 #[async_trait]
 impl CertificateSource for TestSource {
-    async fn lookup(&self, name: &DomainName) -> Lookup {
+    async fn lookup(&self, node_id: &str, name: &DomainName) -> Lookup {
+        if !self.permitted(node_id, name) {
+            return Lookup::Absent;
+        }
         self.state.lock().unwrap().lookups.push(name.to_string());
         self.something.notify_waiters();
         let stuck = matches!(self.state.lock().unwrap().answers.get(name), Some(Answer::Stuck));
@@ -127,7 +138,10 @@ impl CertificateSource for TestSource {
         self.answer(name)
     }
 
-    fn peek(&self, name: &DomainName) -> Option<Lookup> {
+    fn peek(&self, node_id: &str, name: &DomainName) -> Option<Lookup> {
+        if !self.permitted(node_id, name) {
+            return Some(Lookup::Absent);
+        }
         if self.state.lock().unwrap().cold {
             return None;
         }
@@ -135,14 +149,6 @@ impl CertificateSource for TestSource {
             Lookup::Unavailable => None,
             known @ (Lookup::Ready(_) | Lookup::Pending | Lookup::Absent) => Some(known),
         }
-    }
-
-    fn permitted(&self, node_id: &str, name: &DomainName) -> bool {
-        let state = self.state.lock().unwrap();
-        state
-            .forbidden
-            .as_ref()
-            .is_none_or(|(node, forbidden)| node != node_id || forbidden != name)
     }
 
     fn rejected(&self, name: &DomainName, version: &str, node_id: &str, detail: &str) {

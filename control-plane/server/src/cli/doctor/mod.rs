@@ -79,8 +79,8 @@ pub(super) async fn run(client: &AdminClient, output: &mut Output, doctor: &Doct
         checks.extend(from_the_process(client).await);
     }
     checks.push(parts::key(&config.kek));
-    checks.push(parts::listens("xDS", "xds", config.xds.listen).await);
-    checks.push(parts::listens("edge API", "edge", config.edge.listen).await);
+    checks.push(parts::listens("xDS", "xds", &config.xds.listen).await);
+    checks.push(parts::listens("edge API", "edge", &config.edge.listen).await);
     for issuer in &config.issuers {
         checks.extend(issuers::directory(issuer).await);
     }

@@ -1,16 +1,15 @@
 //! The process's own parts: key, listeners, work, certificates, the platform's endpoint.
 
-use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use sealwax_core::permission::{Permission as _, Verdict as Answer};
 use sealwax_protocol::DomainName;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 
 use super::Check;
 use crate::admin::FleetView;
-use crate::config::{Kek, Permission};
+use crate::config::{Kek, Listen, Permission};
 use crate::permission::AskEndpoint;
 
 /// How long a listener may take to accept a connection.
@@ -41,7 +40,7 @@ pub(super) fn key(kek: &Kek) -> Check {
     }
 }
 
-pub(super) async fn listens(name: &str, section: &str, at: SocketAddr) -> Check {
+pub(super) async fn listens(name: &str, section: &str, at: &Listen) -> Check {
     let fix = |cause: &str| {
         let said = format!(
             "{at}: {cause}. Start `sealwax serve` with [{section}] listen = \"{at}\", or name \
@@ -49,8 +48,14 @@ pub(super) async fn listens(name: &str, section: &str, at: SocketAddr) -> Check 
         );
         Check::failed(name, said)
     };
-    match tokio::time::timeout(CONNECT_WITHIN, TcpStream::connect(at)).await {
-        Ok(Ok(_)) => Check::ok(name, ""),
+    let connect = async {
+        match at {
+            Listen::Address(at) => TcpStream::connect(at).await.map(drop),
+            Listen::Unix(path) => UnixStream::connect(path).await.map(drop),
+        }
+    };
+    match tokio::time::timeout(CONNECT_WITHIN, connect).await {
+        Ok(Ok(())) => Check::ok(name, ""),
         Ok(Err(error)) => fix(&error.to_string()),
         Err(_) => fix("no answer"),
     }
