@@ -63,7 +63,18 @@ impl ControlPlane {
     /// # Errors
     /// The binary is missing, refuses its configuration, or does not become ready.
     pub async fn start(settings: &ControlPlaneSettings) -> Result<Self> {
-        Self::start_in(tempfile::tempdir()?, settings).await
+        Self::start_in(tempfile::tempdir()?, settings, |config| config).await
+    }
+
+    /// The same with another configuration file: what `change` makes of the usual one.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_changed(
+        settings: &ControlPlaneSettings,
+        change: impl FnOnce(String) -> String,
+    ) -> Result<Self> {
+        Self::start_in(tempfile::tempdir()?, settings, change).await
     }
 
     /// Starts another one over the same store: with the same keys, and a folder and ports of its
@@ -74,12 +85,16 @@ impl ControlPlane {
     pub async fn start_beside(&self, settings: &ControlPlaneSettings) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         std::fs::copy(self.folder().join("kek"), folder.path().join("kek"))?;
-        Self::start_in(folder, settings).await
+        Self::start_in(folder, settings, |config| config).await
     }
 
-    async fn start_in(folder: TempDir, settings: &ControlPlaneSettings) -> Result<Self> {
+    async fn start_in(
+        folder: TempDir,
+        settings: &ControlPlaneSettings,
+        change: impl FnOnce(String) -> String,
+    ) -> Result<Self> {
         let ports = Ports { xds: Port::free()?, edge: Port::free()?, admin: Port::free()? };
-        let config = config(settings, &ports, folder.path())?;
+        let config = change(config(settings, &ports, folder.path())?);
         std::fs::write(folder.path().join(CONFIG), config)?;
         if let StoreSettings::DynamoDb { .. } = settings.store {
             initialize_store(folder.path()).await?;

@@ -79,7 +79,19 @@ impl Envoy {
     /// # Errors
     /// A part is missing, or the program refuses.
     pub fn bootstrap(ports: &EnvoyPorts, settings: &EnvoySettings) -> Result<String> {
-        bootstrap(ports, settings)
+        bootstrap(ports, settings, &[])
+    }
+
+    /// The same with more arguments.
+    ///
+    /// # Errors
+    /// As [`Self::bootstrap`].
+    pub fn bootstrap_with(
+        ports: &EnvoyPorts,
+        settings: &EnvoySettings,
+        more: &[&str],
+    ) -> Result<String> {
+        bootstrap(ports, settings, more)
     }
 
     /// Starts an Envoy from what `sealwax envoy bootstrap` prints for it.
@@ -87,7 +99,7 @@ impl Envoy {
     /// # Errors
     /// A part is missing, or Envoy refuses its configuration.
     pub async fn start(ports: EnvoyPorts, settings: &EnvoySettings) -> Result<Self> {
-        let yaml = bootstrap(&ports, settings)?;
+        let yaml = bootstrap(&ports, settings, &[])?;
         Self::run(&yaml, ports).await
     }
 
@@ -181,7 +193,7 @@ pub fn validate(yaml: &str) -> Result<()> {
     Ok(())
 }
 
-fn bootstrap(ports: &EnvoyPorts, settings: &EnvoySettings) -> Result<String> {
+fn bootstrap(ports: &EnvoyPorts, settings: &EnvoySettings, more: &[&str]) -> Result<String> {
     let output = Command::new(sealwax_binary()?)
         .args(["envoy", "bootstrap", "--bind", "127.0.0.1", "--edge", &settings.node_id])
         .arg("--config")
@@ -192,6 +204,7 @@ fn bootstrap(ports: &EnvoyPorts, settings: &EnvoySettings) -> Result<String> {
         .args(["--origin", &settings.origin.to_string()])
         .arg("--wasm")
         .arg(filter_module()?)
+        .args(more)
         .output()?;
     let told = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "sealwax envoy bootstrap: {}: {told}", output.status);

@@ -15,6 +15,17 @@ pub(crate) struct Certificates {
 impl Certificates {
     /// As many as wanted.
     pub(crate) fn make(count: usize) -> Result<Self> {
+        let name = |index| format!("shop-{index:05}.customer.example");
+        Self::of((0..count).map(name).map(|name| (name.clone(), vec![name])))
+    }
+
+    /// One, for a zone and all names right below it.
+    pub(super) fn wildcard(zone: &str) -> Result<Self> {
+        Self::of([(zone.to_owned(), vec![zone.to_owned(), format!("*.{zone}")])].into_iter())
+    }
+
+    /// One for each name, with the names in it.
+    fn of(wanted: impl Iterator<Item = (String, Vec<String>)>) -> Result<Self> {
         let mut root = CertificateParams::default();
         root.distinguished_name.push(DnType::CommonName, "Benchmark root");
         root.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -23,10 +34,9 @@ impl Certificates {
         let root_pem = root.self_signed(&root_key)?.pem();
         let issuer = Issuer::new(root, root_key);
         let (mut names, mut all) = (Vec::new(), Vec::new());
-        for index in 0..count {
-            let name = format!("shop-{index:05}.customer.example");
+        for (name, covered) in wanted {
             let key = KeyPair::generate()?;
-            let leaf = CertificateParams::new(vec![name.clone()])?.signed_by(&key, &issuer)?;
+            let leaf = CertificateParams::new(covered)?.signed_by(&key, &issuer)?;
             all.push(Certificate {
                 name: name.clone(),
                 chain_pem: format!("{}{root_pem}", leaf.pem()),

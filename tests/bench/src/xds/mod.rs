@@ -2,6 +2,7 @@
 //! server; and the figures of the control plane's own program, which need no Envoy.
 
 mod certificates;
+mod flood;
 mod handshakes;
 mod sides;
 
@@ -54,6 +55,7 @@ pub(crate) async fn measure() -> Result<Group> {
     }
     drop(sides);
     let mut group = runs.group();
+    group.figures.extend(flood::measure().await.context("names passing through Envoy")?);
     tell("without Envoy: cargo bench -p sealwax-xds");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut program = Command::new(cargo);

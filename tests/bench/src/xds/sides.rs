@@ -36,18 +36,24 @@ pub(super) struct Ours {
 impl Ours {
     /// Starts it.
     pub(super) async fn start(certificates: &Certificates) -> Result<Self> {
+        Self::start_with(certificates, "").await
+    }
+
+    /// The same with more keys in `[xds]`.
+    pub(super) async fn start_with(certificates: &Certificates, keys: &str) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         // No certificate is ever ordered: nobody listens there.
         let ca_file = folder.path().join("root.pem");
         std::fs::write(&ca_file, LoopbackPki::generate()?.root_pem)?;
-        let mut control_plane = ControlPlane::start(&ControlPlaneSettings {
+        let settings = ControlPlaneSettings {
             directory: "https://localhost:9/dir".to_owned(),
             ca_file,
             store: StoreSettings::Embedded,
             max_wait: "10s",
             more: String::new(),
-        })
-        .await?;
+        };
+        let with_keys = |config: String| config.replace("[edge]\n", &format!("{keys}[edge]\n"));
+        let mut control_plane = ControlPlane::start_changed(&settings, with_keys).await?;
         control_plane.terminate().await?;
         fill(&control_plane, certificates).await.context("filling the store")?;
         control_plane.restart().await?;
