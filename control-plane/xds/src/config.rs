@@ -19,8 +19,8 @@ pub struct XdsConfig {
     /// Exceptions to [`Self::max_names_per_edge`], by node id. Default none.
     pub edge_budgets: HashMap<String, usize>,
     /// How long a certificate stays with an edge after delivery, whatever the budget says: its
-    /// handshake has to get through. Default 1 s. The budget may be exceeded by what is
-    /// delivered in that time.
+    /// handshake has to get through. Counted from the edge's acknowledgement. Default 250 ms.
+    /// The budget may be exceeded by what is delivered in that time.
     pub eviction_grace: Duration,
     /// How long after a removal nothing is pushed for that name unless the edge asks for it:
     /// Envoy handles a removal later than it reads it, and would drop a certificate that follows
@@ -60,7 +60,7 @@ impl Default for XdsConfig {
             retry_after: Duration::from_millis(500),
             max_names_per_edge: 50_000,
             edge_budgets: HashMap::new(),
-            eviction_grace: Duration::from_secs(1),
+            eviction_grace: Duration::from_millis(250),
             removal_gap: Duration::from_secs(1),
             max_subscriptions: 1_000_000,
             max_streams: 4096,

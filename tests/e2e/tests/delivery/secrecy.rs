@@ -17,7 +17,7 @@ async fn no_private_key_is_in_envoys_dump_statistics_or_log() {
     // A line of the PEM in clear, and as the dump spells bytes.
     let line = pair.key.lines().nth(1).unwrap();
     let encoded = base64::prelude::BASE64_STANDARD.encode(&pair.key);
-    let encoded = &encoded[40..120];
+    let encoded = encoded.get(40..120).unwrap();
     let mut said = vec![envoy.log(), format!("{:?}", delivery.server)];
     for path in ["/config_dump?include_eds", "/stats", "/clusters", "/certs"] {
         said.push(http::get(envoy.admin(), "localhost", path).await.unwrap().text());

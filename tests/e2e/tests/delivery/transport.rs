@@ -83,12 +83,17 @@ async fn over_mutual_tls_a_certificate_is_issued_and_served_and_a_wrong_identity
     let ports = EnvoyPorts::free().unwrap();
     let yaml = line.bootstrap(&ports, "edge-1").replace("id: \"edge-1\"", "id: \"edge-2\"");
     let impostor = Envoy::run(&yaml, ports).await.unwrap();
+    // Envoy says who it is with its first question, which a handshake has it ask.
+    let (client, https) = (visitor.clone(), impostor.https());
+    let parked = tokio::spawn(async move { client.visit(https, "blog.example.com").await });
     let refused = wait_until("the impostor to be refused", PATIENCE, async || {
         line.control_plane.log().contains("not who its certificate says").then_some(())
     });
     refused.await.unwrap();
     let metrics = http::get(line.control_plane.admin_address(), "localhost", "/metrics");
     assert!(metrics.await.unwrap().text().contains("\nsealwax_edges 1\n"));
+    assert!(!parked.is_finished(), "it was given something");
+    parked.abort();
     drop(impostor);
 
     // The control plane's certificate is replaced while it runs.
