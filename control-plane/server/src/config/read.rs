@@ -8,8 +8,9 @@ use url::{Host, Url};
 use super::keys::{self, Key};
 use super::reader::{Position, Reader};
 use super::{
-    Admin, Binding, Config, Edge, Issuance, Issuer, KEK_FILE, Kek, LastGoodCopy, Limits, Listen, Notify,
-    Permission, Renewal, STAGING_DIRECTORY, STAGING_NAME, Store, StoreKind, Telemetry, TlsFiles, Xds,
+    Admin, Binding, Config, Edge, Issuance, Issuer, KEK_FILE, Kek, LastGoodCopy, Limits, Listen,
+    Notify, Permission, Renewal, STAGING_DIRECTORY, STAGING_NAME, Store, StoreKind, Telemetry,
+    TlsFiles, Xds,
 };
 use crate::notify::EVENTS;
 
