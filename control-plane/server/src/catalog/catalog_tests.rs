@@ -291,7 +291,9 @@ async fn in_an_outage_the_last_good_copy_serves_what_is_not_in_memory() {
     let (copy, keeper) = LastGood::open(folder.path(), 1 << 20).unwrap();
     let keeper = tokio::spawn(keeper.serve(Arc::clone(&before.store) as _, stop.clone()));
     before.catalog.fall_back_on(copy.clone());
-    let Lookup::Ready(served) = before.catalog.lookup(&known).await else { panic!("not served") };
+    let Lookup::Ready(served) = before.catalog.lookup(EDGE, &known).await else {
+        panic!("not served")
+    };
     stop.cancel();
     keeper.await.unwrap();
     let store = Arc::clone(&before.store);
@@ -301,17 +303,22 @@ async fn in_an_outage_the_last_good_copy_serves_what_is_not_in_memory() {
     let after = fixture_over(store);
     after.catalog.fall_back_on(copy);
     after.store.away.store(true, Ordering::SeqCst);
-    let Lookup::Ready(found) = after.catalog.lookup(&known).await else { panic!("not served") };
+    let Lookup::Ready(found) = after.catalog.lookup(EDGE, &known).await else {
+        panic!("not served")
+    };
     assert_eq!(found.version(), served.version());
-    assert!(matches!(after.catalog.lookup(&name("b.example.com")).await, Lookup::Unavailable));
+    assert!(matches!(
+        after.catalog.lookup(EDGE, &name("b.example.com")).await,
+        Lookup::Unavailable
+    ));
     let loads = after.loads();
-    assert!(matches!(after.catalog.lookup(&known).await, Lookup::Ready(_)));
+    assert!(matches!(after.catalog.lookup(EDGE, &known).await, Lookup::Ready(_)));
     assert_eq!(after.loads(), loads + 1, "the store is asked first, every time");
 
     after.store.away.store(false, Ordering::SeqCst);
     let stored = after.store.load(std::slice::from_ref(&known)).await.unwrap().remove(0).unwrap();
     after.store.remove(&known, stored.stored.version).await.unwrap();
-    assert!(matches!(after.catalog.lookup(&known).await, Lookup::Absent));
+    assert!(matches!(after.catalog.lookup(EDGE, &known).await, Lookup::Absent));
 }
 
 /// INV-8: what got into the store by whatever way is not served unless it fits.
