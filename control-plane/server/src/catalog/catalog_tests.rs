@@ -133,10 +133,10 @@ fn fixture_with(serving: Serving) -> Fixture {
         started: Notify::new(),
         release: Notify::new(),
     });
-    fixture_over(store)
+    fixture_over(store, serving)
 }
 
-fn fixture_over(store: Arc<Watched>) -> Fixture {
+fn fixture_over(store: Arc<Watched>, serving: Serving) -> Fixture {
     let parts = CatalogParts {
         store: Arc::clone(&store) as Arc<dyn Store>,
         sealer: Arc::new(OpenSealer),
@@ -300,7 +300,7 @@ async fn in_an_outage_the_last_good_copy_serves_what_is_not_in_memory() {
     drop(before);
 
     // A catalog that knows nothing, over what is on the disk.
-    let after = fixture_over(store);
+    let after = fixture_over(store, Serving { on_handshake: true, ..Serving::default() });
     after.catalog.fall_back_on(copy);
     after.store.away.store(true, Ordering::SeqCst);
     let Lookup::Ready(found) = after.catalog.lookup(EDGE, &known).await else {
