@@ -214,6 +214,18 @@ pub fn erased(record: DomainRecord) -> DomainRecord {
     DomainRecord { certificate: None, erase_at: None, watch: None, ..record }
 }
 
+/// The platform removed it: what was is over, and only notices are left of it.
+#[must_use]
+pub fn removed(record: DomainRecord, now: Timestamp) -> DomainRecord {
+    let mut left = DomainRecord::registered(record.domain, record.registration, now);
+    left.work = Work::Parked;
+    left.removed = true;
+    left.fence = record.fence.saturating_add(1);
+    left.created_at = record.created_at;
+    left.outbox = record.outbox;
+    left
+}
+
 /// Stopped until someone registers the domain again.
 #[must_use]
 pub fn parked(record: DomainRecord, cause: Cause, detail: &str) -> DomainRecord {

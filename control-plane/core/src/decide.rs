@@ -92,6 +92,8 @@ pub enum Step {
     Erase,
     /// Deliver a notice.
     Notify(Box<Notice>),
+    /// Everyone heard that it was removed: delete what is left.
+    Forget,
 }
 
 /// First wait between two looks at an order when the CA does not say; grows by half each time.
@@ -103,6 +105,11 @@ const WAIT_MAX: Span = Span::from_secs(15);
 /// under its own lease.
 #[must_use]
 pub fn decide(record: &DomainRecord, sight: &Sight, holder: &str, now: Timestamp) -> Step {
+    if record.removed {
+        let told = record.outbox.is_empty();
+        let next = if told { Some(Step::Forget) } else { notice(record, sight, now) };
+        return next.unwrap_or_else(|| Step::Rest(record.wake_at()));
+    }
     let mine = record.lease.as_ref().is_some_and(|lease| lease.holder == holder);
     if record.work.in_flight() && !mine {
         return match record.resting_until() {

@@ -44,6 +44,9 @@ pub struct DomainRecord {
     /// What is still to be told, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outbox: Vec<Notice>,
+    /// Removed: it is there for nobody any more, but until the platform heard of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub removed: bool,
     /// What this name used of each issuer's limits per name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub usage: BTreeMap<String, BudgetState>,
@@ -245,6 +248,7 @@ impl DomainRecord {
             watch: None,
             erase_at: None,
             outbox: Vec::new(),
+            removed: false,
             usage: BTreeMap::new(),
             created_at: now,
             updated_at: now,
@@ -287,6 +291,9 @@ impl DomainRecord {
     /// due at its own time and at no other, so nothing is ever paged through.
     #[must_use]
     pub fn wake_at(&self) -> Option<Timestamp> {
+        if self.removed {
+            return Some(self.notice_at().unwrap_or(self.updated_at));
+        }
         let work = match &self.work {
             Work::Parked => self.erase_at,
             Work::Wanted { since } => Some(*since),

@@ -64,6 +64,13 @@ impl Certificates {
         let detail = format!("serial {}, valid until {}", facts.serial, facts.not_after);
         for _ in 0..RELOADS_MAX {
             let (record, expected) = match self.load(domain).await? {
+                Some(Entry { stored, .. }) if stored.record.removed => {
+                    let version = Expected::Version(stored.version);
+                    let said = Registration::default();
+                    let mut record = DomainRecord::registered(domain.clone(), said, now);
+                    record.outbox = stored.record.outbox;
+                    (record, version)
+                }
                 Some(Entry { stored, .. }) => (stored.record, Expected::Version(stored.version)),
                 None => {
                     let said = Registration::default();

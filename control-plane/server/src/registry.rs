@@ -4,15 +4,18 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures::stream::{self, StreamExt as _};
+use sealwax_core::notice::{self, Nobody};
 use sealwax_core::store::{
-    Change, Expected, LifecycleEvent, Page, Selection, Store, StoreError, Stored,
+    CertificateChange, Change, Expected, LifecycleEvent, Page, Selection, Store, StoreError, Stored,
 };
-use sealwax_core::{Clock, DomainRecord, Registration, Timestamp, Work, apply};
-use sealwax_protocol::DomainName;
+use sealwax_core::{Clock, DomainRecord, Notifier, Registration, Timestamp, Work, apply};
+use sealwax_protocol::{ChallengeToken, DomainName};
 use sealwax_workflow::Lane;
 
 /// How often an operation starts anew because someone else wrote the record first.
 const RELOADS_MAX: u32 = 8;
+/// The event of a removal.
+const REMOVED: &str = "domain.removed";
 
 /// Who is told what the registry did.
 pub trait Announcer: Send + Sync + 'static {
@@ -39,6 +42,7 @@ pub struct Registry {
     clock: Arc<dyn Clock>,
     announcer: Arc<dyn Announcer>,
     rules: Arc<Rules>,
+    notifier: Arc<dyn Notifier>,
 }
 
 /// What a registration did.
@@ -68,7 +72,13 @@ impl Registry {
         announcer: Arc<dyn Announcer>,
         rules: Rules,
     ) -> Self {
-        Self { store, clock, announcer, rules: Arc::new(rules) }
+        Self { store, clock, announcer, rules: Arc::new(rules), notifier: Arc::new(Nobody) }
+    }
+
+    /// With someone to tell of removals.
+    #[must_use]
+    pub fn telling(self, notifier: Arc<dyn Notifier>) -> Self {
+        Self { notifier, ..self }
     }
 
     /// Registers a domain, or replaces what the platform says about it. Keeps its certificate and
@@ -84,15 +94,21 @@ impl Registry {
         self.check(&registration)?;
         for _ in 0..RELOADS_MAX {
             let now = self.clock.now();
-            let before = self.load(domain).await?;
+            let found = self.find(domain).await?;
+            let trace = found.as_ref().filter(|stored| stored.record.removed).cloned();
+            let before = found.filter(|stored| !stored.record.removed);
             let created = before.is_none();
             let expected = before
                 .as_ref()
+                .or(trace.as_ref())
                 .map_or(Expected::Absent, |stored| Expected::Version(stored.version));
-            let Some(next) = self.registered(domain, before.as_ref(), &registration, now) else {
+            let Some(mut next) = self.registered(domain, before.as_ref(), &registration, now)
+            else {
                 let record = before.map(|stored| stored.record).ok_or_else(|| gone(domain))?;
                 return Ok(Put { record, created });
             };
+            // What the platform was not told yet about the one before.
+            next.outbox.extend(trace.into_iter().flat_map(|stored| stored.record.outbox));
             let kind = if created { "domain.registered" } else { "domain.updated" };
             if let Some(record) =
                 self.write(next, expected, event(now, kind, String::new())).await?
@@ -181,7 +197,7 @@ impl Registry {
     pub async fn remove(&self, domain: &DomainName) -> Result<(), RegistryError> {
         for _ in 0..RELOADS_MAX {
             let stored = self.load(domain).await?.ok_or_else(|| gone(domain))?;
-            match self.store.remove(domain, stored.version).await {
+            match self.take_away(stored).await {
                 Ok(()) => {
                     self.announcer.changed(domain);
                     return Ok(());
@@ -298,7 +314,34 @@ impl Registry {
         Some(wanted.unwrap_or(record))
     }
 
+    /// At once if nobody wants to hear of it; else certificate, key and challenge at once, and the
+    /// rest when they heard.
+    async fn take_away(&self, stored: Stored) -> Result<(), StoreError> {
+        let domain = stored.record.domain.clone();
+        if self.notifier.receivers(REMOVED).is_empty() {
+            return self.store.remove(&domain, stored.version).await;
+        }
+        let now = self.clock.now();
+        let token = stored.record.work.token().and_then(|token| ChallengeToken::parse(token).ok());
+        let mut record = apply::removed(stored.record, now);
+        let events = vec![event(now, REMOVED, String::new())];
+        notice::enqueue(&mut record, &events, &*self.notifier);
+        let change = Change {
+            certificate: CertificateChange::Remove,
+            withdraw: token,
+            events,
+            announce: true,
+            ..Change::of(record, Expected::Version(stored.version))
+        };
+        self.store.write(change).await?;
+        Ok(())
+    }
+
     async fn load(&self, domain: &DomainName) -> Result<Option<Stored>, RegistryError> {
+        Ok(self.find(domain).await?.filter(|stored| !stored.record.removed))
+    }
+
+    async fn find(&self, domain: &DomainName) -> Result<Option<Stored>, RegistryError> {
         let entries = self.store.load(std::slice::from_ref(domain)).await?;
         Ok(entries.into_iter().next().flatten().map(|entry| entry.stored))
     }

@@ -226,6 +226,45 @@ async fn removing_is_announced_and_a_second_time_not_found() {
     assert!(matches!(world.registry.show(&domain).await, Err(RegistryError::NotFound(_))));
 }
 
+/// Wants to hear of removals.
+struct Listener;
+
+#[async_trait::async_trait]
+impl Notifier for Listener {
+    fn receivers(&self, kind: &str) -> Vec<String> {
+        if kind == "domain.removed" { vec!["platform".to_owned()] } else { Vec::new() }
+    }
+
+    async fn deliver(&self, _: &sealwax_core::Notice, _: &DomainRecord) -> sealwax_core::Delivery {
+        sealwax_core::Delivery::Done
+    }
+}
+
+#[tokio::test]
+async fn a_removal_is_told_from_the_store_and_the_domain_is_gone_for_everyone_else() {
+    let world = world(false);
+    let registry = world.registry.clone().telling(Arc::new(Listener));
+    let domain = name("a.example.com");
+    registry.put(&domain, tenant("t")).await.unwrap();
+    registry.remove(&domain).await.unwrap();
+    assert!(matches!(registry.show(&domain).await, Err(RegistryError::NotFound(_))));
+    assert!(matches!(registry.remove(&domain).await, Err(RegistryError::NotFound(_))));
+    let page = registry.list(&Selection::default(), 10, None).await.unwrap();
+    assert!(page.records.is_empty());
+    let stored = world.store.load(std::slice::from_ref(&domain)).await.unwrap().remove(0).unwrap();
+    let left = stored.stored.record;
+    assert_eq!(left.outbox.first().map(|notice| notice.kind.as_str()), Some("domain.removed"));
+    assert!(left.wake_at().is_some(), "a crash does not lose it");
+    let step =
+        sealwax_core::decide(&left, &sealwax_core::Sight::default(), "me", left.wake_at().unwrap());
+    assert!(matches!(step, sealwax_core::Step::Notify(_)), "{step:?}");
+    let told = DomainRecord { outbox: Vec::new(), ..left };
+    let step = sealwax_core::decide(&told, &sealwax_core::Sight::default(), "me", told.updated_at);
+    assert_eq!(step, sealwax_core::Step::Forget);
+    let again = registry.put(&domain, tenant("u")).await.unwrap();
+    assert!(again.created && again.record.outbox.len() == 1, "{again:?}");
+}
+
 /// Writes by others between each load and write of the registry.
 struct Meddled {
     inner: Arc<MemoryStore>,
@@ -283,7 +322,7 @@ impl Store for Meddled {
 
     async fn challenge(
         &self,
-        token: &sealwax_protocol::ChallengeToken,
+        token: &ChallengeToken,
     ) -> Result<Option<sealwax_core::store::Challenge>, StoreError> {
         self.inner.challenge(token).await
     }

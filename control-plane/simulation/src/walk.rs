@@ -132,7 +132,9 @@ impl Steps<'_, '_> {
             Step::Download { .. } => self.download(record),
             Step::GiveUp(refusal) => Ok(self.gave_up(record, &refusal)),
             // No name here has a window, leaves, or is told of to anyone.
-            Step::AskRenewal { .. } | Step::Warn | Step::Erase | Step::Notify(_) => Ok(record),
+            Step::AskRenewal { .. } | Step::Warn | Step::Erase | Step::Notify(_) | Step::Forget => {
+                Ok(record)
+            }
         }
     }
 

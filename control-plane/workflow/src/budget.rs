@@ -195,9 +195,10 @@ impl Budgets {
                 budget.give_back_certificate(need);
                 Ok(())
             }
-            Err(exhausted) => {
-                Err(Exhausted { until: budget.stand_in_line(&exhausted), ..exhausted })
-            }
+            Err(exhausted) => Err(Exhausted {
+                until: budget.stand_in_line(&exhausted, Headroom::None),
+                ..exhausted
+            }),
         };
         self.change(issuer, kept, need, now, look).await
     }

@@ -1,12 +1,20 @@
 //! Delivering what the platform wants to hear of.
 
-use sealwax_core::store::Change;
+use sealwax_core::store::{Change, Expected};
 use sealwax_core::{Delivery, Notice, notice};
 
 use crate::run::{Progress, Run, RunError, Workflow};
 use crate::step::event;
 
 impl Workflow {
+    /// Deletes what is left of a domain that was removed.
+    pub(crate) async fn forget(&self, run: &mut Run) -> Result<Progress, RunError> {
+        if let Expected::Version(version) = run.expected {
+            self.shared.parts.store.remove(&run.record.domain, version).await?;
+        }
+        Ok(Progress::Rest(None))
+    }
+
     /// Delivers a notice at least once: it leaves the record only when the receiver has it, or
     /// after days of trying.
     pub(crate) async fn notify(&self, run: &mut Run, told: &Notice) -> Result<Progress, RunError> {

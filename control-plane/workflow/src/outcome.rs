@@ -115,6 +115,7 @@ impl Workflow {
             && let Some(wait) = in_run_wait(run, after)
         {
             self.pause(run, wait).await?;
+            self.keep_lease(run).await?;
             return Ok(Progress::Onward);
         }
         if self.falls_back(run, &error) {

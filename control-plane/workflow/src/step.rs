@@ -45,6 +45,7 @@ impl Workflow {
             Step::Warn => self.warn(run).await,
             Step::Erase => self.erase(run).await,
             Step::Notify(notice) => self.notify(run, &notice).await,
+            Step::Forget => self.forget(run).await,
         }
     }
 

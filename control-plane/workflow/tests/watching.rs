@@ -155,6 +155,28 @@ async fn a_notification_that_cannot_be_delivered_is_given_up_and_reported() {
     assert!(kinds(&world, &domain).await.contains(&"notification.dropped".to_owned()));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_removed_domain_is_forgotten_when_the_platform_heard_of_it() {
+    let world = World::shared();
+    let domain = world.register("a.example.com").await;
+    let stored = world.entry(&domain).await.stored;
+    let mut record = sealwax_core::apply::removed(stored.record, world.clock.now());
+    let removed = sealwax_core::store::LifecycleEvent {
+        at: world.clock.now(),
+        kind: "domain.removed".to_owned(),
+        detail: String::new(),
+    };
+    sealwax_core::notice::enqueue(&mut record, &[removed], &*world.receiver);
+    let change = Change::of(record, Expected::Version(stored.version));
+    world.store.write(change).await.unwrap();
+    world.clock.advance(Span::from_secs(20));
+    world.process("one").run(&domain, Ask::Due).await.unwrap();
+    assert_eq!(world.receiver.kinds(), ["domain.removed"]);
+    let left = world.store.load(std::slice::from_ref(&domain)).await.unwrap().remove(0);
+    assert!(left.is_none());
+    assert_eq!(world.ca.orders(), 0);
+}
+
 /// An imported certificate has no renewal: its end is pointed out instead.
 #[tokio::test(start_paused = true)]
 async fn an_imported_certificate_is_warned_about() {

@@ -205,11 +205,15 @@ impl Budget {
     }
 
     /// A turn in the line for what is used up: nobody who waits comes back to find that all the
-    /// others came back too.
-    pub fn stand_in_line(&mut self, exhausted: &Exhausted) -> Timestamp {
+    /// others came back too. Names that failed before have a line of their own, so that they do
+    /// not make the others' longer.
+    pub fn stand_in_line(&mut self, exhausted: &Exhausted, headroom: Headroom) -> Timestamp {
         let limit = self.limit(&exhausted.key);
-        let line = self.buckets.entry(BucketKey::Line(Box::new(exhausted.key.clone())));
-        let line = line.or_default();
+        let mut key = BucketKey::Line(Box::new(exhausted.key.clone()));
+        if headroom == Headroom::Half {
+            key = BucketKey::Line(Box::new(key));
+        }
+        let line = self.buckets.entry(key).or_default();
         let turn = line.full_at().max(exhausted.until);
         *line = Bucket::full_from(turn + limit.interval);
         turn

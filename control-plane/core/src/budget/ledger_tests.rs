@@ -133,6 +133,27 @@ fn a_tenant_cannot_use_up_more_than_its_share() {
 }
 
 #[test]
+fn names_that_failed_wait_in_a_line_of_their_own() {
+    let limits =
+        Limits { orders_per_account: Limit::per(10, Span::from_secs(600)), ..Limits::default() };
+    let mut budget = Budget::new(limits);
+    let domain = name("www.example.com");
+    let need = need(&domain, OrderKind::First);
+    let account = [Part::Account];
+    for _ in 0..10 {
+        budget.reserve_of(&need, &account, Headroom::None, START).unwrap();
+    }
+    let half = budget.reserve_of(&need, &account, Headroom::Half, START).unwrap_err();
+    assert_eq!(half.wait(START), Span::from_secs(360), "six tokens: five stay");
+    let turns: Vec<_> =
+        (0..50).map(|_| budget.stand_in_line(&half, Headroom::Half).since(START).secs()).collect();
+    assert_eq!(turns[..3], [360, 420, 480]);
+    let none = budget.reserve_of(&need, &account, Headroom::None, START).unwrap_err();
+    let turn = budget.stand_in_line(&none, Headroom::None);
+    assert_eq!(turn.since(START), Span::from_secs(60), "fifty of them before it change nothing");
+}
+
+#[test]
 fn the_cas_word_goes_before_our_count() {
     let domain = name("www.example.com");
     let until = START + Span::from_secs(5000);

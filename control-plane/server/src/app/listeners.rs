@@ -111,6 +111,7 @@ fn registry(app: &App, config: &Config) -> Registry {
     };
     let announcer = Arc::clone(&app.announcements) as Arc<dyn Announcer>;
     Registry::new(Arc::clone(&app.store), Arc::clone(&app.clock), announcer, rules)
+        .telling(Arc::clone(&app.notifier))
 }
 
 fn tokens(config: &Config) -> Result<Option<Arc<Tokens>>, AppError> {

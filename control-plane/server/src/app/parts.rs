@@ -51,6 +51,8 @@ pub struct App {
     pub watch: Watch,
     /// Certificates brought along and taken back.
     pub certificates: Certificates,
+    /// Tells the platform.
+    pub notifier: Arc<dyn Notifier>,
     /// The store, for what is done to all of it.
     pub(super) upkeep: Arc<dyn Upkeep>,
     /// Seals and opens private keys.
@@ -145,6 +147,7 @@ impl App {
             announcements,
             watch,
             certificates,
+            notifier,
             upkeep,
             sealer: proven,
             last_good,

@@ -77,6 +77,9 @@ impl Held {
 pub(super) async fn read(entry: Option<Entry>, sealer: &dyn Sealer, now: Timestamp) -> Standing {
     let Some(entry) = entry else { return Standing::Unknown };
     let record = entry.stored.record;
+    if record.removed {
+        return Standing::Unknown;
+    }
     if let Some(certificate) = entry.certificate {
         match open(&record, &certificate, sealer, now).await {
             Ok(held) => return Standing::Ready(Arc::new(held)),

@@ -28,6 +28,7 @@ pub const EVENTS: &[&str] = &[
     "certificate.revoked",
     "domain.refused",
     "domain.parked",
+    "domain.removed",
 ];
 /// Longest a receiver may take, connecting included.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);

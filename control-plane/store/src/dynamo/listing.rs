@@ -265,7 +265,8 @@ fn plan(selection: &Selection) -> Vec<Part> {
 
 /// The record itself decides, not the index.
 pub(crate) fn selected(selection: &Selection, record: &DomainRecord) -> bool {
-    selection.state.is_none_or(|state| record.state() == state)
+    !record.removed
+        && selection.state.is_none_or(|state| record.state() == state)
         && selection
             .tenant
             .as_ref()

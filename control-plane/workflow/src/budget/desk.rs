@@ -58,7 +58,7 @@ impl Ask {
             Self::Reserve { domain, tenant, headroom } => {
                 let need = first(domain, tenant.as_deref());
                 budget.reserve_of(&need, &[Part::Account], *headroom, now).map_err(|exhausted| {
-                    Exhausted { until: budget.stand_in_line(&exhausted), ..exhausted }
+                    Exhausted { until: budget.stand_in_line(&exhausted, *headroom), ..exhausted }
                 })
             }
             Self::GiveBack { domain, tenant } => {
