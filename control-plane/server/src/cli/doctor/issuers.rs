@@ -155,6 +155,7 @@ mod tests {
             binding: None,
             profile: None,
             key_type: sealwax_core::record::KeyType::default(),
+            limits: None,
         };
         let verdict = |answer: &str| judged("CA".to_owned(), &issuer, answer.as_bytes()).verdict;
         assert_eq!(verdict(r#"{"newOrder":"https://ca.example/order"}"#), Verdict::Ok);
