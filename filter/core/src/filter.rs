@@ -12,10 +12,9 @@ use crate::challenge_answers::ChallengeAnswers;
 use crate::clock::{Clock, Instant};
 use crate::config::{CONFIG_BYTES_MAX, Config, ConfigErrors, Listener};
 use crate::fingerprint::Fingerprint;
-use crate::host::{CalloutToken, ContextId, Host, LogLevel, Reply};
+use crate::host::{CalloutToken, ContextId, HeaderMap, Host, LogLevel, Reply};
 use crate::lookups::Lookups;
 use crate::metrics::{Counter, Metrics};
-use crate::request_head::RequestHead;
 use crate::shared_slots::SharedSlots;
 use crate::usage::UsageNames;
 use crate::verdict_cache::VerdictCache;
@@ -138,18 +137,17 @@ impl Filter {
         if !self.ticking {
             self.read_clock(host);
         }
-        let head = host.request_headers().and_then(RequestHead::parse);
-        let Some((head, path)) = head.as_ref().and_then(|head| Some((head, head.path()?))) else {
-            // CONNECT has no path, and neither has a request whose headers are gone.
+        let Some(path) = host.header(HeaderMap::Request, ":path") else {
+            // CONNECT has none, and neither has a request whose headers are gone.
             return self.pass(host, Counter::Passed);
         };
-        match ChallengeToken::from_path(path) {
-            Some(Ok(token)) => self.challenge(host, stream, head, &token),
+        match ChallengeToken::from_path(&path) {
+            Some(Ok(token)) => self.challenge(host, stream, &token),
             Some(Err(_)) => self.challenge_not_found(host),
-            None if self.is_exempt(path) => self.pass(host, Counter::Exempt),
+            None if self.is_exempt(&path) => self.pass(host, Counter::Exempt),
             None => match self.config.listener {
-                Listener::Http => self.plain(host, stream, head, path),
-                Listener::Https => self.secure(host, head),
+                Listener::Http => self.plain(host, stream, &path),
+                Listener::Https => self.secure(host),
             },
         }
     }

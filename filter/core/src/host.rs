@@ -17,6 +17,8 @@ pub struct CalloutToken(pub u32);
 pub enum HeaderMap {
     /// Of the request in focus.
     Request,
+    /// Of the response in focus.
+    Response,
     /// Of the callout answer being delivered.
     Callout,
 }
@@ -71,8 +73,6 @@ pub struct Reply<'a> {
 pub trait Host {
     /// Wall-clock time in nanoseconds since 1970.
     fn now_ns(&mut self) -> Option<u64>;
-    /// All headers of the request in focus, in [`RequestHead`](crate::request_head)'s wire form.
-    fn request_headers(&mut self) -> Option<Vec<u8>>;
     /// The first value of a header, bytes as they came. `None` too when the map is not there.
     fn header(&mut self, map: HeaderMap, name: &str) -> Option<Vec<u8>>;
     /// Sets a header of the response in focus.

@@ -25,7 +25,6 @@ pub mod fingerprint;
 pub mod host;
 pub mod lookups;
 pub mod metrics;
-pub mod request_head;
 pub mod shared_slots;
 pub mod usage;
 pub mod verdict;

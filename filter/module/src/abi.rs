@@ -83,11 +83,6 @@ unsafe extern "C" {
     pub(crate) safe fn proxy_set_effective_context(context: u32) -> u32;
     pub(crate) safe fn proxy_continue_stream(stream: u32) -> u32;
     pub(crate) safe fn proxy_close_stream(stream: u32) -> u32;
-    pub(crate) safe fn proxy_get_header_map_pairs(
-        map: u32,
-        pairs: *mut *mut u8,
-        pairs_bytes: *mut usize,
-    ) -> u32;
     pub(crate) safe fn proxy_get_header_map_value(
         map: u32,
         name: *const u8,

@@ -31,13 +31,10 @@ impl Host for Proxy {
         (status == abi::OK).then_some(now)
     }
 
-    fn request_headers(&mut self) -> Option<Vec<u8>> {
-        abi::receive(|pairs, bytes| abi::proxy_get_header_map_pairs(MAP_REQUEST, pairs, bytes))
-    }
-
     fn header(&mut self, map: HeaderMap, name: &str) -> Option<Vec<u8>> {
         let map = match map {
             HeaderMap::Request => MAP_REQUEST,
+            HeaderMap::Response => MAP_RESPONSE,
             HeaderMap::Callout => MAP_CALLOUT,
         };
         abi::receive(|value, bytes| {

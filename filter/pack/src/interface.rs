@@ -19,7 +19,7 @@ pub(crate) const EXPORTS: [&str; 11] = [
 /// What the names of exports begin with that stand in front of the SDK's.
 pub(crate) const GUARDED: &str = "guarded_";
 
-/// Hostcalls, all in module `env`: the 19 the filter makes, and those that only the default
+/// Hostcalls, all in module `env`: the 18 the filter makes, and those that only the default
 /// methods of the SDK's traits name, which are never called. ABI 0.2.1 has all of them.
 pub(crate) const IMPORTS: [&str; 36] = [
     "proxy_add_header_map_value",

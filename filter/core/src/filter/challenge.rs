@@ -4,10 +4,9 @@ use sealwax_protocol::{ChallengeToken, DomainName};
 
 use super::{Filter, Flow};
 use crate::fingerprint::Fingerprint;
-use crate::host::{ContextId, Host, Reply};
+use crate::host::{ContextId, HeaderMap, Host, Reply};
 use crate::lookups::{Lookup, Stage, Subject, Waiter};
 use crate::metrics::Counter;
-use crate::request_head::RequestHead;
 
 /// Longest host repeated to the control plane, in bytes: a domain name with a port.
 const HOST_BYTES_MAX: usize = 259;
@@ -34,13 +33,13 @@ impl Filter {
         &mut self,
         host: &mut H,
         stream: ContextId,
-        head: &RequestHead,
         token: &ChallengeToken,
     ) -> Flow {
-        if !matches!(head.method(), b"GET" | b"HEAD") {
+        let method = host.header(HeaderMap::Request, ":method").unwrap_or_default();
+        if method != b"GET" && method != b"HEAD" {
             return self.answer_challenge(host, ChallengeReply::BadMethod);
         }
-        let host_name = challenged_host(head.authority());
+        let host_name = challenged_host(host);
         let key = self.challenge_key(token, &host_name);
         if let Some(known) = self.challenges.get(key, self.clock.now()).map(<[u8]>::to_vec) {
             self.metrics.count(Counter::CacheHit);
@@ -209,12 +208,12 @@ pub(super) fn shared_key(token: &ChallengeToken, host_name: &str) -> Vec<u8> {
 
 /// What the control plane is told the challenge was asked under: the canonical name, or for a host
 /// that is none (an address, say) the header as it came; nothing, if it cannot be repeated.
-fn challenged_host(authority: &[u8]) -> String {
-    if let Ok(domain) = DomainName::parse_authority(authority) {
+fn challenged_host<H: Host>(host: &mut H) -> String {
+    let authority = host.header(HeaderMap::Request, ":authority").unwrap_or_default();
+    if let Ok(domain) = DomainName::parse_authority(&authority) {
         return domain.into();
     }
     let repeatable =
         authority.len() <= HOST_BYTES_MAX && authority.iter().all(u8::is_ascii_graphic);
-    let text = str::from_utf8(authority).ok().filter(|_| repeatable);
-    text.unwrap_or_default().to_owned()
+    String::from_utf8(authority).ok().filter(|_| repeatable).unwrap_or_default()
 }

@@ -5,10 +5,9 @@ use sealwax_protocol::DomainName;
 use super::{Filter, Flow};
 use crate::config::{Meanwhile, UnknownDomain};
 use crate::fingerprint::Fingerprint;
-use crate::host::{ContextId, Host, Reply};
+use crate::host::{ContextId, HeaderMap, Host, Reply};
 use crate::lookups::{Lookup, Stage, Subject, Waiter};
 use crate::metrics::Counter;
-use crate::request_head::RequestHead;
 use crate::verdict::Verdict;
 
 /// Longest path put into a `location`, in bytes: more than Envoy's default limit of 60 KiB for all
@@ -16,26 +15,20 @@ use crate::verdict::Verdict;
 const PATH_BYTES_MAX: usize = 65_535;
 
 impl Filter {
-    pub(super) fn plain<H: Host>(
-        &mut self,
-        host: &mut H,
-        stream: ContextId,
-        head: &RequestHead,
-        path: &[u8],
-    ) -> Flow {
-        if self.config.trust_forwarded_proto && forwarded_https(head) {
+    pub(super) fn plain<H: Host>(&mut self, host: &mut H, stream: ContextId, path: &[u8]) -> Flow {
+        if self.config.trust_forwarded_proto && forwarded_https(host) {
             return self.pass(host, Counter::ForwardedHttps);
         }
-        let authority = head.authority();
+        let authority = host.header(HeaderMap::Request, ":authority").unwrap_or_default();
         let now = self.clock.now();
         // Only canonical names are ever cached, so a hit for the raw bytes needs no parsing.
-        if let Some((verdict, _)) = self.verdicts.get(self.fingerprint(authority), now) {
+        if let Some((verdict, _)) = self.verdicts.get(self.fingerprint(&authority), now) {
             self.metrics.count(Counter::CacheHit);
             if verdict != Verdict::Pending {
-                return self.decide(host, verdict, authority, path);
+                return self.decide(host, verdict, &authority, path);
             }
         }
-        let Ok(domain) = DomainName::parse_authority(authority) else {
+        let Ok(domain) = DomainName::parse_authority(&authority) else {
             return self.pass(host, Counter::NotAName);
         };
         let key = self.fingerprint(domain.as_str().as_bytes());
@@ -151,10 +144,9 @@ impl Filter {
     }
 }
 
-/// A proxy chain may have appended to the header or added another; one hop over HTTPS is enough for
-/// a redirect to loop.
-fn forwarded_https(head: &RequestHead) -> bool {
-    head.values(b"x-forwarded-proto")
-        .flat_map(|value| value.split(|&byte| byte == b','))
-        .any(|hop| hop.trim_ascii().eq_ignore_ascii_case(b"https"))
+/// A proxy chain may have appended to the header; one hop over HTTPS is enough for a redirect to
+/// loop.
+fn forwarded_https<H: Host>(host: &mut H) -> bool {
+    let value = host.header(HeaderMap::Request, "x-forwarded-proto").unwrap_or_default();
+    value.split(|&byte| byte == b',').any(|hop| hop.trim_ascii().eq_ignore_ascii_case(b"https"))
 }

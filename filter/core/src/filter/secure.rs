@@ -3,13 +3,12 @@
 use sealwax_protocol::DomainName;
 
 use super::{Filter, Flow};
-use crate::host::{Host, Reply};
+use crate::host::{HeaderMap, Host, Reply};
 use crate::metrics::Counter;
-use crate::request_head::RequestHead;
 use crate::usage::Noted;
 
 impl Filter {
-    pub(super) fn secure<H: Host>(&mut self, host: &mut H, head: &RequestHead) -> Flow {
+    pub(super) fn secure<H: Host>(&mut self, host: &mut H) -> Flow {
         if !self.config.misdirected && !self.config.usage.enabled {
             return self.pass(host, Counter::Passed);
         }
@@ -26,7 +25,7 @@ impl Filter {
                 self.metrics.count(Counter::UsageDropped);
             }
         }
-        if self.config.misdirected && is_misdirected(head.authority(), &sni) {
+        if self.config.misdirected && is_misdirected(host, &sni) {
             let headers: [(&str, &[u8]); 2] =
                 [("content-type", b"text/plain"), ("cache-control", b"no-store")];
             let reply = Reply { status: 421, headers: &headers, body: b"misdirected request\n" };
@@ -37,7 +36,8 @@ impl Filter {
 }
 
 /// Each certificate covers the one name of its handshake (RFC 9110 section 15.5.20).
-fn is_misdirected(authority: &[u8], sni: &[u8]) -> bool {
+fn is_misdirected<H: Host>(host: &mut H, sni: &[u8]) -> bool {
+    let authority = host.header(HeaderMap::Request, ":authority").unwrap_or_default();
     authority != sni
-        && DomainName::parse_authority(authority).ok() != DomainName::parse_bytes(sni).ok()
+        && DomainName::parse_authority(&authority).ok() != DomainName::parse_bytes(sni).ok()
 }

@@ -67,7 +67,7 @@ fn the_hot_path_logs_at_debug_only_and_makes_few_hostcalls() {
     };
     let before = calls(&quiet);
     assert!(redirect_of(&mut quiet, Request::get(DOMAIN, "/")).is_some());
-    assert_eq!(calls(&quiet) - before, 3, "headers, TLS or not, reply");
+    assert_eq!(calls(&quiet) - before, 4, "path, authority, TLS or not, reply");
     assert!(quiet.logs(0).is_empty());
 
     let mut chatty = settings(&json!({}));
