@@ -21,6 +21,10 @@ const CHALLENGE_LIFE: Span = Span::from_secs(8 * 86_400);
 impl Workflow {
     pub(crate) async fn perform(&self, run: &mut Run, step: Step) -> Result<Progress, RunError> {
         if Instant::now() >= run.deadline && !matches!(step, Step::Rest(_)) {
+            // Loaded anew and found in the hands of another: it is not this run's to write.
+            if step == Step::Claim {
+                return Ok(Progress::Rest(run.record.wake_at()));
+            }
             return self.out_of_time(run).await;
         }
         match step {
