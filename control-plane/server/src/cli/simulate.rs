@@ -119,9 +119,36 @@ fn span(text: &str) -> Option<Span> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
+    use super::super::arguments::{Arguments, Command};
     use super::*;
 
     const DAY: Span = Span::from_secs(86_400);
+
+    fn ends(words: &[&str]) -> Outcome {
+        let words = ["sealwax", "simulate"].iter().chain(words);
+        let arguments = Arguments::try_parse_from(words).unwrap();
+        let Command::Simulate(asked) = arguments.command else { panic!("another command") };
+        run(&mut Output::new(arguments.json, std::io::sink()), &asked)
+    }
+
+    #[test]
+    fn a_fleet_is_run_and_its_page_written() {
+        let page = std::env::temp_dir().join(format!("simulate-{}.html", std::process::id()));
+        let path = page.to_str().unwrap();
+        assert_eq!(ends(&["--domains", "300", "--days", "10", "--html", path]), Ok(()));
+        let written = std::fs::read_to_string(&page).unwrap();
+        std::fs::remove_file(&page).unwrap();
+        assert!(written.contains("<svg") && written.contains("300 domains, 10 days"));
+    }
+
+    #[test]
+    fn what_expires_ends_it_with_1_and_nonsense_with_2() {
+        let outage = ["--domains", "50", "--days", "20", "--life", "6d", "--ca-outage", "1d..19d"];
+        assert_eq!(ends(&outage), Err(Failed::said(FAILED)));
+        assert_eq!(ends(&["--domains", "0"]).unwrap_err().code, super::super::exit::USAGE);
+    }
 
     #[test]
     fn moments_are_read_in_days_and_hours() {
