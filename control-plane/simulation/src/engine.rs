@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use sealwax_acme::budget::Budget;
 use sealwax_core::apply::IllegalTransition;
+use sealwax_core::budget::Budget;
 use sealwax_core::{Span, Timestamp};
 use sealwax_protocol::ChallengeToken;
 use sealwax_workflow::Lane;
@@ -182,10 +182,10 @@ impl<'a> Engine<'a> {
             && let Some((due_at, number)) = self.calendar.due(now)
         {
             // Not an entry from before the name was woken for something else.
-            let is_due = at(&mut self.names, number).is_some_and(|name| name.wake_at == due_at);
-            if let Some(lane) = self.lanes.get_mut(Lane::Due as usize)
-                && is_due
-            {
+            let due = at(&mut self.names, number).filter(|name| name.wake_at == due_at).copied();
+            let record = due.zip(fleet::domain(number)).map(|(name, domain)| name.record(domain));
+            let lane = record.map(|record| Lane::of_due(&record, now));
+            if let Some(lane) = lane.and_then(|lane| self.lanes.get_mut(lane as usize)) {
                 lane.push_back(number);
                 found += 1;
             }

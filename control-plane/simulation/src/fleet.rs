@@ -61,6 +61,8 @@ pub(crate) struct Name {
     pub(crate) not_after: Moment,
     pub(crate) wake_at: Moment,
     pub(crate) attempts: u16,
+    /// It waits for its next attempt, be it only for its turn.
+    pub(crate) waits: bool,
     pub(crate) rests: Rests,
     /// Validation fails for ever.
     pub(crate) broken: bool,
@@ -74,6 +76,7 @@ impl Name {
         not_after: Moment::NEVER,
         wake_at: Moment::NEVER,
         attempts: 0,
+        waits: false,
         rests: Rests::Unknown,
         broken: false,
         revoked: false,
@@ -85,7 +88,7 @@ impl Name {
 
     /// The record this is short for.
     pub(crate) fn record(&self, domain: DomainName) -> DomainRecord {
-        let failure = (self.attempts > 0).then(|| Failure {
+        let failure = self.waits.then(|| Failure {
             cause: Cause::CaUnavailable,
             detail: String::new(),
             attempts: u32::from(self.attempts),
@@ -123,6 +126,7 @@ impl Name {
             not_before: moment(certificate.map(|held| held.not_before)),
             not_after: moment(certificate.map(|held| held.not_after)),
             wake_at: moment(record.wake_at()),
+            waits: record.failure.is_some(),
             attempts: u16::try_from(attempts).unwrap_or(u16::MAX),
             rests: match record.work {
                 Work::Wanted { .. } => Rests::Wanted,

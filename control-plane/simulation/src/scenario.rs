@@ -1,7 +1,7 @@
 //! What happens to the fleet.
 
-use sealwax_acme::budget::{Limit, Limits, RequestLimits};
 use sealwax_core::Span;
+use sealwax_core::budget::{Limit, Limits, RequestLimits};
 use serde::Serialize;
 
 use crate::published::Published;

@@ -3,13 +3,13 @@
 //! The counterpart of `Workflow::run`, with each effect reduced to what it changes. All of a walk
 //! happens at one moment: an order's few seconds are nothing in a fleet's year.
 
-use sealwax_acme::budget::{Budget, Need, OrderKind};
 use sealwax_core::apply::IllegalTransition;
+use sealwax_core::budget::{BucketKey, Budget, Headroom, Need, OrderKind, Part, registered_domain};
 use sealwax_core::issuer::{IssueError, OrderChallenge, OrderStatus, OrderView, Refusal};
 use sealwax_core::schedule::{Place, renew_at};
 use sealwax_core::{
     Cause, CertificateFacts, CertificateSource, DomainRecord, SealedKey, Sight, Span, Step,
-    Timestamp, apply, backoff, decide,
+    Timestamp, apply, backoff, decide, schedule,
 };
 use sealwax_protocol::{ChallengeToken, DomainName};
 
@@ -118,8 +118,14 @@ impl Steps<'_, '_> {
             Step::Rest(_) => Ok(record),
             Step::Claim => Ok(leased(record)),
             // The platform agrees to everything: what it refuses costs the CA nothing.
-            Step::Confirm => apply::permitted(record, ISSUER).map(|next| self.onward(next)),
-            Step::PlaceOrder { .. } => self.place_order(record),
+            Step::Confirm => match self.reserve(&record) {
+                Ok(()) => {
+                    sight.reserved = true;
+                    apply::permitted(record, ISSUER).map(|next| self.onward(next))
+                }
+                Err(turn) => Ok(postponed(record, turn)),
+            },
+            Step::PlaceOrder { .. } => self.place_order(record, sight),
             Step::Observe { .. } => Ok(self.observe(record, sight)),
             Step::Publish(challenge) => {
                 apply::challenged(record, challenge.token.into()).map(|next| self.onward(next))
@@ -131,7 +137,7 @@ impl Steps<'_, '_> {
             Step::Finalize { .. } => Ok(self.finalize(record, sight)),
             Step::Download { .. } => self.download(record),
             Step::GiveUp(refusal) => Ok(self.gave_up(record, &refusal)),
-            // No name here has a window, leaves, or is told of to anyone.
+            // No watch, no grace and no notices are kept in a fleet's names, and none is removed.
             Step::AskRenewal { .. } | Step::Warn | Step::Erase | Step::Notify(_) | Step::Forget => {
                 Ok(record)
             }
@@ -143,38 +149,50 @@ impl Steps<'_, '_> {
         leased(record)
     }
 
-    fn place_order(&mut self, record: DomainRecord) -> Stepped {
-        let held = record.certificate.as_ref();
-        let ours = held.filter(|held| held.ordered_from.as_deref() == Some(ISSUER));
-        let replaces = ours.is_some_and(|held| held.ari_id.is_some());
-        let kind = match (ours, replaces) {
-            (Some(_), true) => OrderKind::ReplacingRenewal,
-            (Some(_), false) => OrderKind::Renewal,
-            (None, _) => OrderKind::First,
+    /// What an order needs of the budget, or when it is its turn.
+    fn reserve(&mut self, record: &DomainRecord) -> Result<(), Timestamp> {
+        let parts = [
+            Part::Name,
+            Part::Address,
+            Part::RegisteredDomain(registered_domain(&record.domain).to_owned()),
+            Part::Account,
+        ];
+        let need = self.need(record);
+        let budget = &mut self.ground.budget;
+        budget.reserve_of(&need, &parts, headroom(record, self.now), self.now).map_err(|refused| {
+            let shared = matches!(
+                refused.key,
+                BucketKey::Orders | BucketKey::Tenant(_) | BucketKey::RegisteredDomain(_)
+            );
+            if shared { budget.stand_in_line(&refused) } else { refused.until }
+        })
+    }
+
+    /// A renewal is exempt in the CA's window only: here, when its certificate is revoked.
+    fn need<'c>(&self, record: &'c DomainRecord) -> Need<'c> {
+        let kind = match &record.certificate {
+            None => OrderKind::First,
+            Some(_) if self.revoked => OrderKind::ReplacingRenewal,
+            Some(_) => OrderKind::Renewal,
         };
-        let need = Need { domain: &record.domain, tenant: None, kind };
-        if let Err(exhausted) = self.ground.budget.reserve(&need, self.now) {
-            let (until, scope) = (exhausted.until, exhausted.scope);
-            let limited = IssueError::RateLimited { until, scope, detail: String::new() };
-            return Ok(self.errored(record, &limited));
+        Need { domain: &record.domain, tenant: None, kind }
+    }
+
+    fn place_order(&mut self, record: DomainRecord, sight: &mut Sight) -> Stepped {
+        if !sight.reserved {
+            if let Err(turn) = self.reserve(&record) {
+                return Ok(postponed(record, turn));
+            }
+            sight.reserved = true;
         }
-        match self.ground.ca.place_order(
-            self.number,
-            replaces && self.revoked,
-            self.now,
-            self.waited,
-        ) {
+        match self.ground.ca.place_order(self.number, self.revoked, self.now, self.waited) {
             Ok(standing) => {
                 self.standing = standing;
                 self.orders += 1;
                 self.order = OrderStatus::Pending;
                 apply::ordered(record, String::new()).map(|next| self.onward(next))
             }
-            Err(error) => {
-                // It was not placed.
-                self.ground.budget.give_back(&need);
-                Ok(self.errored(record, &error))
-            }
+            Err(error) => Ok(self.errored(record, &error)),
         }
     }
 
@@ -206,7 +224,9 @@ impl Steps<'_, '_> {
         if valid {
             self.ground.budget.succeeded(&record.domain);
         } else {
+            let need = self.need(&record);
             self.ground.budget.failed(&record.domain, self.now);
+            self.ground.budget.give_back_certificate(&need);
         }
         self.order = if valid { OrderStatus::Ready } else { OrderStatus::Invalid };
         sight.answered = true;
@@ -264,6 +284,23 @@ impl Steps<'_, '_> {
         let over = self.now + self.waited;
         DomainRecord { lease: None, ..apply::gave_up(record, refusal, over, &self.ground.dice) }
     }
+}
+
+/// As the workflow does: names that failed before leave half to the others.
+fn headroom(record: &DomainRecord, now: Timestamp) -> Headroom {
+    let failed = record.failure.as_ref().is_some_and(|failure| failure.attempts > 0);
+    let held = record.certificate.as_ref();
+    let urgent =
+        held.is_some_and(|held| schedule::is_emergency(held.not_before, held.not_after, now));
+    match (failed, urgent) {
+        (true, _) => Headroom::Half,
+        (false, true) => Headroom::None,
+        (false, false) => Headroom::Tenth,
+    }
+}
+
+fn postponed(record: DomainRecord, turn: Timestamp) -> DomainRecord {
+    apply::postponed(record, Cause::CaRateLimited, "", turn)
 }
 
 fn leased(record: DomainRecord) -> DomainRecord {

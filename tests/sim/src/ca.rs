@@ -18,6 +18,8 @@ use crate::plan::{DAY, HOUR, Trouble};
 use crate::time::START;
 use crate::world::World;
 
+/// The issuer's name.
+pub(crate) const ISSUER: &str = "simulated";
 /// Let's Encrypt dates certificates an hour back.
 const BACKDATED: Span = HOUR;
 /// An order that is not finished by then is gone.
@@ -167,7 +169,10 @@ impl Gate {
         }
         let number = u32::try_from(world.number(domain)).unwrap();
         let issued = books.issued.contains(domain);
-        let standing = match (issued, request.replaces.is_some()) {
+        // Exempt is what replaces a certificate whose window has begun.
+        let window = request.replaces.as_deref().and_then(|replaced| world.window(replaced));
+        let begun = window.is_some_and(|(start, _)| start <= now);
+        let standing = match (issued, begun) {
             (true, true) => Standing::Replaces,
             (true, false) => Standing::SameNames,
             (false, _) => Standing::New,
@@ -248,7 +253,7 @@ impl Gate {
         self.reach_ca()?;
         let world = &self.world;
         let now = world.time.now();
-        let wait = Span::from_millis(world.dice("validation", url).between(200, 20_000));
+        let wait = Span::from_millis(world.dice("validation", url).between(100, 3_000));
         let mut books = world.ca.0.lock().unwrap();
         let order = books.orders.get_mut(url).ok_or_else(gone)?;
         if order.status == OrderStatus::Pending && order.validated_at.is_none() {
@@ -266,7 +271,7 @@ impl Gate {
         let now = world.time.now();
         let dice = world.dice("processing", url);
         let slow = world.plan.is(Trouble::CaSlow, world.time.passed());
-        let longest = if slow { 12 * HOUR.millis() } else { 4_000 };
+        let longest = if slow { 12 * HOUR.millis() } else { 1_500 };
         let wait = Span::from_millis(dice.between(100, longest));
         let mut books = world.ca.0.lock().unwrap();
         books.settle_all(world, now);
@@ -390,7 +395,7 @@ fn sign(csr: &[u8], now: Timestamp, life: Span) -> Chain {
 #[async_trait]
 impl Issuer for Gate {
     fn name(&self) -> &str {
-        "simulated"
+        ISSUER
     }
 
     async fn place_order(&self, request: &OrderRequest) -> Result<String, IssueError> {
@@ -423,8 +428,17 @@ impl Issuer for Gate {
         self.pass(Effect::Download, &domain, FAILS, || self.hand_out(order_url)).await
     }
 
-    async fn renewal_info(&self, _ari_id: &str) -> Result<Option<RenewalInfo>, IssueError> {
-        Ok(None)
+    async fn renewal_info(&self, ari_id: &str) -> Result<Option<RenewalInfo>, IssueError> {
+        self.wait(Span::from_millis(20)).await;
+        self.reach_ca()?;
+        let window = self.world.window(ari_id).filter(|_| self.world.plan.says_when);
+        let retry_after = HOUR.scale(6, 1);
+        Ok(window.map(|(start, end)| RenewalInfo {
+            start,
+            end,
+            retry_after,
+            explanation_url: None,
+        }))
     }
 
     async fn revoke(&self, _leaf_der: &[u8]) -> Result<(), IssueError> {

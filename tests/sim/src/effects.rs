@@ -27,6 +27,8 @@ pub enum Effect {
     Download,
     /// Writes to the store.
     Write,
+    /// Writes a budget to the store.
+    Reserve,
 }
 
 /// What happens to an effect.
@@ -120,7 +122,8 @@ impl Gate {
             let again = act();
             self.world.ca.again(false);
             // A write that is found done counts as done.
-            if first.is_ok() && effect == Effect::Write { first } else { again }
+            let written = matches!(effect, Effect::Write | Effect::Reserve);
+            if first.is_ok() && written { first } else { again }
         } else {
             first
         };

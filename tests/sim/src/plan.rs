@@ -76,6 +76,8 @@ pub struct Plan {
     pub length: Span,
     /// The CA answers a new order with a pending one for the same name.
     pub reuses_orders: bool,
+    /// The CA says when to renew (RFC 9773).
+    pub says_when: bool,
     /// Everything is done twice.
     pub twice: bool,
     /// One effect is struck.
@@ -105,6 +107,7 @@ impl Plan {
             life,
             length: life.scale(6, 5),
             reuses_orders: false,
+            says_when: false,
             twice: false,
             blow: None,
             traced: false,
@@ -147,6 +150,7 @@ impl Plan {
             life,
             length,
             reuses_orders: dice.chance(500),
+            says_when: dice.chance(500),
             twice: dice.chance(100),
             blow: None,
             traced: false,
@@ -197,7 +201,7 @@ pub(crate) fn usize_of(number: u64) -> usize {
 /// What an effect of this kind can be struck with.
 pub(crate) fn strikes(effect: Effect) -> &'static [Strike] {
     match effect {
-        Effect::Write => &[
+        Effect::Write | Effect::Reserve => &[
             Strike::DieBefore,
             Strike::DieAfter,
             Strike::Refuse,

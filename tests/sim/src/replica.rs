@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use sealwax_core::budget::Limits;
 use sealwax_core::issuer::Issuer;
 use sealwax_core::permission::Permission;
 use sealwax_core::store::Store;
@@ -13,6 +14,7 @@ use sealwax_simulation::Dice;
 use sealwax_workflow::{Announcer, Parts, Queue, Settings, Workflow, sweep};
 use tokio_util::sync::CancellationToken;
 
+use crate::ca::ISSUER;
 use crate::effects::Gate;
 use crate::keys::{PlainSealer, PooledKeys};
 use crate::store::GatedStore;
@@ -91,8 +93,8 @@ impl Replica {
             lease: LEASE,
             key_types: BTreeMap::new(),
             concurrency: 4,
-            limits: BTreeMap::new(),
-            gone_grace: Span::from_secs(7 * 86_400),
+            limits: BTreeMap::from([(ISSUER.to_owned(), Limits::default())]),
+            gone_grace: Span::from_secs(86_400),
         };
         let queue = Queue::new(Workflow::new(parts, settings));
         tokio::spawn(queue.clone().serve(stop.clone()));

@@ -53,6 +53,9 @@ pub fn run(plan: Plan) -> Report {
         let world = Arc::new(World::new(plan));
         world.register_all();
         drive(&world).await;
+        for limit in world.ca.refused() {
+            world.watch.broken("INV-11", &format!("over the limit of {limit}"));
+        }
         Report {
             seed: world.plan.seed,
             broken: world.watch.all_broken(),

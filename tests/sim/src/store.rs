@@ -116,13 +116,20 @@ impl Store for GatedStore {
     }
 
     async fn document(&self, name: &str) -> Result<Option<Document>, StoreError> {
+        self.gate.wait(sealwax_core::Span::from_millis(3)).await;
         self.reach()?;
         self.inner.document(name).await
     }
 
     async fn put_document(&self, name: &str, document: &Document) -> Result<(), StoreError> {
-        self.reach()?;
-        self.inner.put_document(name, document).await
+        let fails = Fails { refused: away, lost: unanswered, limited: |_| away() };
+        // Shared by all names: struck as if it were the first one's.
+        let Some(domain) = self.gate.world.domains.first() else { return Ok(()) };
+        let put = || {
+            self.reach()?;
+            self.inner.put_document(name, document).now_or_never().unwrap()
+        };
+        self.gate.pass(Effect::Reserve, domain, fails, put).await
     }
 
     async fn changes(&self, since: &ChangeCursor) -> Result<ChangeBatch, StoreError> {

@@ -4,16 +4,16 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use futures::FutureExt as _;
-use sealwax_core::DomainRecord;
 use sealwax_core::record::Registration;
 use sealwax_core::store::{Change, Entry, Expected, RecordVersion, Store as _, StoreError};
+use sealwax_core::{DomainRecord, Timestamp};
 use sealwax_protocol::{ChallengeToken, DomainName};
 use sealwax_simulation::Dice;
 use sealwax_store::memory::MemoryStore;
 
 use crate::ca::Ca;
 use crate::effects::{Counter, Effect};
-use crate::plan::Plan;
+use crate::plan::{DAY, Plan};
 use crate::replica::Life;
 use crate::time::{Time, Wall};
 use crate::watch::Watch;
@@ -115,6 +115,18 @@ impl World {
     pub(crate) fn challenge(&self, token: &ChallengeToken) -> Option<String> {
         let found = self.store.challenge(token).now_or_never().unwrap().unwrap();
         found.map(|challenge| challenge.key_authorization)
+    }
+
+    /// When the CA wants the certificate with this ARI identifier renewed: around 2/3 of its life,
+    /// 1/2 below ten days.
+    pub(crate) fn window(&self, ari_id: &str) -> Option<(Timestamp, Timestamp)> {
+        let records = self.records.lock().unwrap();
+        let mut held = records.values().filter_map(|record| record.certificate.as_ref());
+        let held = held.find(|held| held.ari_id.as_deref() == Some(ari_id))?;
+        let life = held.lifetime();
+        let share = if life < DAY.scale(10, 1) { life.scale(1, 2) } else { life.scale(2, 3) };
+        let (middle, half) = (held.not_before + share, life.scale(1, 90));
+        Some((middle - half, middle + half))
     }
 
     /// A write that does not come from a replica.
