@@ -15,7 +15,7 @@ use sealwax_simulation::published::{Count, Ordered, Published, Standing};
 
 use crate::effects::{Effect, Fails, Gate};
 use crate::plan::{DAY, HOUR, Trouble};
-use crate::time::START;
+use crate::time::{COMMON, START};
 use crate::world::World;
 
 /// The issuer's name.
@@ -429,7 +429,7 @@ impl Issuer for Gate {
     }
 
     async fn renewal_info(&self, ari_id: &str) -> Result<Option<RenewalInfo>, IssueError> {
-        self.wait(Span::from_millis(20)).await;
+        self.wait(Span::from_millis(20), COMMON).await;
         self.reach_ca()?;
         let window = self.world.window(ari_id).filter(|_| self.world.plan.says_when);
         let retry_after = HOUR.scale(6, 1);

@@ -37,7 +37,7 @@ pub(crate) async fn drive(world: &Arc<World>) {
     while world.time.passed() < world.plan.length {
         driver.turn();
         world.watch.check_expiry(world);
-        world.time.pass(world.plan.sweep_interval()).await;
+        world.time.pass(world.plan.sweep_interval(), 0).await;
     }
     world.watch.check_end(world);
     for replica in &driver.replicas {

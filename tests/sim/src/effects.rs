@@ -8,6 +8,7 @@ use sealwax_protocol::DomainName;
 
 use crate::plan::{Trouble, strikes, usize_of};
 use crate::replica::Life;
+use crate::time::slot;
 use crate::world::World;
 
 /// What a replica does to the world.
@@ -102,7 +103,8 @@ impl Gate {
     ) -> Result<T, E> {
         let dice = self.world.dice(&format!("{effect:?}"), domain.as_str());
         let latency = || Span::from_millis(dice.between(5, 400));
-        self.wait(latency()).await;
+        let name = self.world.number(domain);
+        self.wait(latency(), name).await;
         let strike = self.strike(effect, &dice);
         self.world.digest(effect, domain, self.life.instance);
         match strike {
@@ -131,22 +133,22 @@ impl Gate {
             Some(Strike::DieAfter) => return self.die().await,
             Some(Strike::Hold) => {
                 self.disturb(domain);
-                self.wait(Span::from_millis(dice.between(40_000, 240_000))).await;
+                self.wait(Span::from_millis(dice.between(40_000, 240_000)), name).await;
             }
             Some(Strike::LoseAnswer) => {
                 self.disturb(domain);
-                self.wait(latency()).await;
+                self.wait(latency(), name).await;
                 return done.and_then(|_| Err((fails.lost)()));
             }
             Some(Strike::DieBefore | Strike::Refuse | Strike::Limit | Strike::Twice) | None => {}
         }
-        self.wait(latency()).await;
+        self.wait(latency(), name).await;
         done
     }
 
     /// Time passes. A replica that died meanwhile never comes back from it.
-    pub(crate) async fn wait(&self, wait: Span) {
-        self.world.time.pass(wait).await;
+    pub(crate) async fn wait(&self, wait: Span, name: usize) {
+        self.world.time.pass(wait, slot(self.life.instance, name)).await;
         if self.life.is_over() {
             std::future::pending::<()>().await;
         }

@@ -14,6 +14,7 @@ use sealwax_store::memory::MemoryStore;
 
 use crate::effects::{Effect, Fails, Gate};
 use crate::plan::Trouble;
+use crate::time::COMMON;
 
 /// A replica's store.
 pub(crate) struct GatedStore {
@@ -60,7 +61,11 @@ impl Store for GatedStore {
     }
 
     async fn load(&self, domains: &[DomainName]) -> Result<Vec<Option<Entry>>, StoreError> {
-        self.gate.wait(sealwax_core::Span::from_millis(3)).await;
+        let name = match domains {
+            [domain] => self.gate.world.number(domain),
+            _ => COMMON,
+        };
+        self.gate.wait(sealwax_core::Span::from_millis(3), name).await;
         self.reach()?;
         self.inner.load(domains).await
     }
@@ -116,7 +121,7 @@ impl Store for GatedStore {
     }
 
     async fn document(&self, name: &str) -> Result<Option<Document>, StoreError> {
-        self.gate.wait(sealwax_core::Span::from_millis(3)).await;
+        self.gate.wait(sealwax_core::Span::from_millis(3), COMMON).await;
         self.reach()?;
         self.inner.document(name).await
     }

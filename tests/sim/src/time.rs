@@ -1,7 +1,5 @@
 //! Virtual time: tokio's paused clock, and each replica's idea of it.
 
-use std::collections::BTreeSet;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
@@ -11,16 +9,28 @@ use tokio::time::Instant;
 /// 2026-01-01.
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 
+/// Milliseconds after which a slot comes round.
+pub(crate) const SLOTS: u64 = 512;
+/// Slots of a process: one for each name, and one for what is not done for one of them.
+const SLOTS_EACH: u64 = 8;
+/// The slot of a process that is no name's.
+pub(crate) const COMMON: usize = 7;
+
+/// When a process acts for a name.
+pub(crate) fn slot(instance: u32, name: usize) -> u64 {
+    let name = u64::try_from(name.min(COMMON)).unwrap();
+    (u64::from(instance) * SLOTS_EACH + name) % SLOTS
+}
+
 /// True time.
 #[derive(Debug)]
 pub(crate) struct Time {
     begin: Instant,
-    taken: Mutex<BTreeSet<u64>>,
 }
 
 impl Time {
     pub(crate) fn begin() -> Self {
-        Self { begin: Instant::now(), taken: Mutex::default() }
+        Self { begin: Instant::now() }
     }
 
     /// Since the begin of the run.
@@ -32,19 +42,12 @@ impl Time {
         START + self.passed()
     }
 
-    /// Waits so long, and a few milliseconds more if need be: no two effects happen at the same
-    /// moment, so that their order does not depend on which task is polled first.
-    pub(crate) async fn pass(&self, wait: Span) {
-        let at = {
-            let now = self.passed().millis();
-            let mut taken = self.taken.lock().unwrap();
-            *taken = taken.split_off(&now);
-            let mut at = now + wait.millis().max(1);
-            while !taken.insert(at) {
-                at += 1;
-            }
-            at
-        };
+    /// Waits so long, and less than half a second more: until a millisecond that is this slot's.
+    /// Nothing else happens in it, so that what happens does not depend on which task is polled
+    /// first, or on a thread that makes keys.
+    pub(crate) async fn pass(&self, wait: Span, slot: u64) {
+        let at = self.passed().millis() + wait.millis().max(1);
+        let at = at + (slot + SLOTS - at % SLOTS) % SLOTS;
         tokio::time::sleep_until(self.begin + Duration::from_millis(at)).await;
     }
 }

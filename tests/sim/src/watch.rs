@@ -15,9 +15,10 @@ use crate::plan::HOUR;
 use crate::replica::Life;
 use crate::world::World;
 
-/// The longest a failing name may be left alone: the daily schedule with its spread, and what the
-/// CA asked for at most.
-const PATIENCE: Span = HOUR.scale(30, 1);
+/// The longest a failing name may be left alone: the daily schedule with its spread and what the
+/// CA asked for at most, or the 34 hours after which Let's Encrypt issues once more for a name
+/// that had five certificates in a week.
+const PATIENCE: Span = HOUR.scale(36, 1);
 
 /// Sees everything, and remembers what should not have been.
 #[derive(Debug, Default)]
