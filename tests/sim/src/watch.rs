@@ -17,8 +17,8 @@ use crate::world::World;
 
 /// The longest a failing name may be left alone: the daily schedule with its spread and what the
 /// CA asked for at most, or the 34 hours after which Let's Encrypt issues once more for a name
-/// that had five certificates in a week.
-const PATIENCE: Span = HOUR.scale(36, 1);
+/// that had five certificates in a week, counted with a clock that is a day off.
+const PATIENCE: Span = HOUR.scale(60, 1);
 
 /// Sees everything, and remembers what should not have been.
 #[derive(Debug, Default)]
