@@ -158,13 +158,17 @@ impl Steps<'_, '_> {
             Part::Account,
         ];
         let need = self.need(record);
+        let headroom = headroom(record, self.now);
         let budget = &mut self.ground.budget;
-        budget.reserve_of(&need, &parts, headroom(record, self.now), self.now).map_err(|refused| {
-            let shared = matches!(
-                refused.key,
-                BucketKey::Orders | BucketKey::Tenant(_) | BucketKey::RegisteredDomain(_)
-            );
-            if shared { budget.stand_in_line(&refused) } else { refused.until }
+        budget.reserve_of(&need, &parts, headroom, self.now).map_err(|refused| match refused.key {
+            BucketKey::Orders | BucketKey::Tenant(_) => budget.stand_in_line(&refused, headroom),
+            BucketKey::RegisteredDomain(_) => budget.stand_in_line(&refused, Headroom::None),
+            BucketKey::ExactSet(_)
+            | BucketKey::Failures(_)
+            | BucketKey::ConsecutiveFailures(_)
+            | BucketKey::Accounts
+            | BucketKey::Requests(_)
+            | BucketKey::Line(_) => refused.until,
         })
     }
 
