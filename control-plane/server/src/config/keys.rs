@@ -228,5 +228,5 @@ keys! {
     TELEMETRY_ACCESS_LOG: AccessLog = telemetry.access_log, Allowed::Fields, Unset("no access log"),
         "What is logged of each request to the admin API; with `log = \"json\"` as fields of an object.";
     TELEMETRY_CENSUS_RATE: u64 = telemetry.census_rate, Allowed::Integer { min: 0, max: 100_000 }, Value("200"),
-        "Records read a second, on average, to count the fleet for metrics and dashboard; 0 counts nothing. At 200 a million domains take 83 minutes and, on DynamoDB, about 150 read units a second.";
+        "Records read a second, on average, to count the fleet for metrics and dashboard; 0 counts nothing. At 200 a million domains take 83 minutes; on DynamoDB each is a read unit.";
 }
