@@ -103,14 +103,7 @@ impl App {
                 announcer: Arc::clone(&announcements) as Arc<dyn sealwax_workflow::Announcer>,
                 notifier: Arc::clone(&notifier),
             },
-            Settings {
-                holder: process_name(),
-                lease: config.issuance.lease,
-                key_types: issuers::key_types(&config.issuers),
-                concurrency: config.issuance.concurrency,
-                limits: issuers::limits(config),
-                gone_grace: config.renewal.gone_grace,
-            },
+            settings(config),
         );
         let queue = Queue::new(workflow);
         let catalog = Arc::new(Catalog::new(
@@ -153,6 +146,17 @@ impl App {
             last_good,
             keeper,
         })
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings {
+        holder: process_name(),
+        lease: config.issuance.lease,
+        key_types: issuers::key_types(&config.issuers),
+        concurrency: config.issuance.concurrency,
+        limits: issuers::limits(config),
+        gone_grace: config.renewal.gone_grace,
     }
 }
 
