@@ -56,7 +56,8 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 async fn run(arguments: Arguments, output: &mut Output) -> Outcome {
     let client = || client::AdminClient::new(&arguments.server);
     match arguments.command {
-        Command::Serve(serve) => serve::run(&serve).await,
+        // Boxed: what these await is far larger than what the others do.
+        Command::Serve(serve) => Box::pin(serve::run(&serve)).await,
         Command::Domain { command } => match command {
             DomainCommand::Add(add) => domains::add(&client()?, output, add).await,
             DomainCommand::Show(names) => domains::show(&client()?, output, &names).await,
@@ -70,8 +71,8 @@ async fn run(arguments: Arguments, output: &mut Output) -> Outcome {
             EnvoyCommand::Bootstrap(values) => bootstrap::print(output, *values),
             EnvoyCommand::Certs(values) => certs::make(output, values),
         },
-        Command::Store { command } => store::run(output, &command).await,
-        Command::Doctor(doctor) => doctor::run(&client()?, output, &doctor).await,
+        Command::Store { command } => Box::pin(store::run(output, &command)).await,
+        Command::Doctor(doctor) => Box::pin(doctor::run(&client()?, output, &doctor)).await,
         Command::Simulate(asked) => simulate::run(output, &asked),
         Command::Completions { shell } => completions::print(output, shell),
         Command::Docs { command } => match command {
