@@ -51,6 +51,11 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: DomainCommand,
     },
+    /// Show certificates, bring them along, and have them revoked.
+    Cert {
+        #[command(subcommand)]
+        command: CertCommand,
+    },
     /// Say what happened to a domain, what is wrong, who must act, and what happens next.
     Explain {
         /// The domain.
@@ -130,6 +135,47 @@ pub(super) enum DomainCommand {
     Renew(Renew),
     /// Register many domains: one a line, or one JSON object a line.
     Import(Import),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum CertCommand {
+    /// Show the certificates that are served.
+    Show(Names),
+    /// Bring certificates along, from two files or from what another program keeps. They are
+    /// served at once.
+    Import(CertImport),
+    /// Have the CA revoke certificates; others are issued at once.
+    Revoke(Names),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CertImport {
+    /// Only for these domains; for all that the certificates name otherwise.
+    #[arg(value_name = "DOMAIN")]
+    pub(super) domains: Vec<String>,
+    /// The chain, leaf first, in PEM.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(super) chain: Option<PathBuf>,
+    /// The leaf's private key in PEM: PKCS#8, PKCS#1 or SEC 1, not encrypted.
+    #[arg(long, value_name = "FILE", requires = "chain")]
+    pub(super) key: Option<PathBuf>,
+    /// What certbot, caddy, traefik or auto-ssl keeps at PATH: /etc/letsencrypt, Caddy's data
+    /// folder, acme.json, the folder of auto-ssl's file storage.
+    #[arg(long, num_args = 2, value_names = ["PROGRAM", "PATH"], conflicts_with = "chain")]
+    pub(super) from: Vec<String>,
+}
+
+/// A program whose certificates can be taken over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum CertSource {
+    /// certbot's configuration folder.
+    Certbot,
+    /// Caddy's data folder.
+    Caddy,
+    /// Traefik's acme.json.
+    Traefik,
+    /// The file storage of lua-resty-auto-ssl.
+    AutoSsl,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -11,6 +11,8 @@ mod dashboard;
 #[cfg(test)]
 mod documents;
 #[cfg(test)]
+mod imports;
+#[cfg(test)]
 mod plain;
 #[cfg(test)]
 mod schema;
