@@ -30,7 +30,7 @@ impl Origin {
     /// No port is free.
     pub async fn start() -> Result<Self> {
         let port = Port::free()?;
-        let listener = TcpListener::bind(port.address()).await?;
+        let listener = port.listen().await?;
         let mut server = JoinSet::new();
         server.spawn(accept(listener));
         Ok(Self { port, _server: server })

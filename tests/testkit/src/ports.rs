@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::{PATIENCE, wait_until};
+
 // Clear of the ports that parts use by default.
 const FIRST: u16 = 20_000;
 const COUNT: u16 = 12_000;
@@ -46,6 +48,17 @@ impl Port {
             }
         }
         bail!("no free port from {FIRST} to {}", FIRST + COUNT - 1)
+    }
+
+    /// Listens on it. A child that another test is just starting has a copy of the socket that
+    /// tried the port, until it runs its own program: that is waited for.
+    ///
+    /// # Errors
+    /// It stays taken.
+    pub async fn listen(&self) -> Result<tokio::net::TcpListener> {
+        let what = format!("port {self} to be free");
+        let listen = async || tokio::net::TcpListener::bind(self.address()).await.ok();
+        wait_until(&what, PATIENCE, listen).await
     }
 
     /// The number.

@@ -48,7 +48,7 @@ impl TcpProxy {
     /// # Errors
     /// The port is taken.
     pub async fn start_on(port: Port, target: SocketAddr) -> Result<Self> {
-        let listener = TcpListener::bind(port.address()).await?;
+        let listener = port.listen().await?;
         let (wire, state) = watch::channel(Wire::Passes);
         let seen = Arc::new(Seen::default());
         let mut connections = JoinSet::new();
