@@ -1,8 +1,6 @@
 //! Several control planes on one DynamoDB endpoint, each with an Envoy of its own.
 
 #[cfg(test)]
-mod many;
-#[cfg(test)]
 mod outages;
 #[cfg(test)]
 mod sharing;
