@@ -17,6 +17,7 @@ use sealwax_core::{Chain, Clock};
 use tokio::sync::OnceCell;
 
 use crate::account::AccountSource;
+use crate::answered::Answered;
 use crate::ask::{NONCE_ROUNDS_MAX, ask, settle};
 use crate::classify::Failed;
 use crate::directory::Directory;
@@ -38,6 +39,7 @@ pub struct AcmeIssuer {
     directory: OnceCell<Directory>,
     account: OnceCell<Account>,
     orders: OrderShelf,
+    answered: Answered,
 }
 
 impl AcmeIssuer {
@@ -63,6 +65,7 @@ impl AcmeIssuer {
             directory: OnceCell::new(),
             account: OnceCell::new(),
             orders: OrderShelf::default(),
+            answered: Answered::default(),
         })
     }
 
@@ -189,6 +192,12 @@ impl Issuer for AcmeIssuer {
             failure: None,
             retry_after,
         };
+        if view.status != OrderStatus::Pending {
+            self.answered.forget(order_url);
+        } else if let Some(challenge) = self.answered.look(order_url) {
+            view.challenge = Some(challenge);
+            return Ok(view);
+        }
         match view.status {
             OrderStatus::Pending => {
                 self.look_at_authorization(&mut order).await?;
@@ -227,9 +236,8 @@ impl Issuer for AcmeIssuer {
         }
         self.look_at_authorization(&mut order).await?;
         let thumbprint = self.account().await?.key_thumbprint();
-        let Pending::Challenge(OrderChallenge { processing: false, .. }) =
-            pending(&mut order, thumbprint)?
-        else {
+        let found = pending(&mut order, thumbprint)?;
+        let Pending::Challenge(challenge @ OrderChallenge { processing: false, .. }) = found else {
             return Ok(());
         };
         let (answered, _) = ask!(self.clock, Step::Challenge, async {
@@ -237,15 +245,16 @@ impl Issuer for AcmeIssuer {
             let Some(mut authorization) = authorizations.next().await.transpose()? else {
                 return Err(Error::Str("authorization"));
             };
-            let Some(mut challenge) = authorization.challenge(ChallengeType::Http01) else {
+            let Some(mut offered) = authorization.challenge(ChallengeType::Http01) else {
                 return Err(Error::Str("http-01 challenge"));
             };
-            match challenge.set_ready().await {
+            match offered.set_ready().await {
                 // It was answered already and failed: that is for `observe` to say.
                 Err(Error::Api(_)) if last_succeeded() => Ok(()),
                 result => result,
             }
         })?;
+        self.answered.put(order_url, challenge);
         Ok(answered)
     }
 

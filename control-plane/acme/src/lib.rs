@@ -12,6 +12,7 @@
 //! workflow does, from its records.
 
 mod account;
+mod answered;
 mod ask;
 mod classify;
 mod directory;

@@ -27,6 +27,24 @@ async fn a_slow_validation_is_seen_as_processing() {
 }
 
 #[tokio::test]
+async fn a_validation_is_waited_for_by_looking_at_the_order() {
+    let stage = Stage::set().await;
+    let issuer = stage.issuer();
+    stage.ca.adjust(|knobs| knobs.validation_looks = 8);
+    let url = issuer.place_order(&order_for(NAME)).await.unwrap();
+    stage.responder.publish(&challenge_of(&issuer, &url).await);
+    issuer.answer(&url).await.unwrap();
+    let before = stage.ca.journal();
+    let count = |endpoint| stage.ca.journal().count(endpoint) - before.count(endpoint);
+    for _ in 0..4 {
+        issuer.observe(&url).await.unwrap();
+    }
+    assert_eq!(count(Endpoint::Order), 4);
+    assert_eq!(count(Endpoint::Authorization), 1, "in case the order lags behind");
+    until_status(&issuer, &url, OrderStatus::Ready).await;
+}
+
+#[tokio::test]
 async fn each_failed_validation_has_its_cause() {
     let stage = Stage::set().await;
     let issuer = stage.issuer();
