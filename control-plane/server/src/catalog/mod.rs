@@ -115,16 +115,17 @@ impl Catalog {
         self.serving.wildcard_zones.has(domain)
     }
 
-    /// [`Self::demand`] of an edge, for which domains of others do not exist.
+    /// [`Self::demand`] of an edge that may be any of these, for which domains of others do not
+    /// exist.
     async fn demand_of(
         &self,
-        node_id: Option<&str>,
+        edge: Option<&[&str]>,
         domain: &DomainName,
         lane: Lane,
     ) -> Option<Standing> {
         let own = self.standing(domain).await;
         if let Some(own) = &own {
-            if !self.allows(node_id, own) {
+            if !self.allows(edge, own) {
                 return Some(Standing::Unknown);
             }
             self.ask(domain, own, lane);
@@ -137,7 +138,7 @@ impl Catalog {
             Some(zone) => self.standing(zone).await.filter(|standing| self.covers(zone, standing)),
             None => None,
         };
-        covering.filter(|covering| self.allows(node_id, covering)).or(own)
+        covering.filter(|covering| self.allows(edge, covering)).or(own)
     }
 
     fn ask(&self, domain: &DomainName, standing: &Standing, lane: Lane) {
@@ -152,9 +153,9 @@ impl Catalog {
     }
 
     /// Whether an edge may know of a domain that stands so.
-    fn allows(&self, node_id: Option<&str>, standing: &Standing) -> bool {
-        matches!(standing, Standing::Unknown)
-            || node_id.is_none_or(|id| self.serving.tenants.may_serve(id, standing.tenant()))
+    fn allows(&self, edge: Option<&[&str]>, standing: &Standing) -> bool {
+        let may = |node_id: &&str| self.serving.tenants.may_serve(node_id, standing.tenant());
+        matches!(standing, Standing::Unknown) || edge.is_none_or(|ids| ids.iter().any(may))
     }
 
     /// Whether a zone that stands so has a certificate for the names right below it.
@@ -199,7 +200,7 @@ impl Catalog {
 #[async_trait]
 impl CertificateSource for Catalog {
     async fn lookup(&self, node_id: &str, name: &DomainName) -> Lookup {
-        match self.demand_of(Some(node_id), name, Lane::Handshake).await {
+        match self.demand_of(Some(&[node_id]), name, Lane::Handshake).await {
             Some(standing) => self.answer(&standing),
             None => Lookup::Unavailable,
         }
@@ -207,7 +208,7 @@ impl CertificateSource for Catalog {
 
     fn peek(&self, node_id: &str, name: &DomainName) -> Option<Lookup> {
         let own = self.cache.fresh(name)?;
-        if !self.allows(Some(node_id), &own) {
+        if !self.allows(Some(&[node_id]), &own) {
             return Some(Lookup::Absent);
         }
         match own {
@@ -221,7 +222,7 @@ impl CertificateSource for Catalog {
             return Some(self.answer(&own));
         };
         let covering = self.cache.fresh(zone)?;
-        let covers = self.covers(zone, &covering) && self.allows(Some(node_id), &covering);
+        let covers = self.covers(zone, &covering) && self.allows(Some(&[node_id]), &covering);
         Some(self.answer(if covers { &covering } else { &own }))
     }
 

@@ -5,6 +5,7 @@ use sealwax_core::{Span, Timestamp};
 use sealwax_protocol::DomainName;
 use sealwax_protocol::edge::CertificateAnswer;
 use sealwax_workflow::Lane;
+use sealwax_xds::Peer;
 
 use super::{Catalog, Standing};
 use crate::edge::{NotKnown, Readiness, Ready};
@@ -24,8 +25,12 @@ const AWAY_RETRY: Span = Span::from_secs(2);
 
 #[async_trait]
 impl Readiness for Catalog {
-    async fn ready(&self, domain: &DomainName) -> Result<Ready, NotKnown> {
-        let standing = self.demand(domain, Lane::Request).await;
+    async fn ready(&self, edge: &Peer, domain: &DomainName) -> Result<Ready, NotKnown> {
+        let names: Option<Vec<&str>> = match edge {
+            Peer::Unproved => None,
+            Peer::Certified(names) => Some(names.iter().map(|name| &**name).collect()),
+        };
+        let standing = self.demand_of(names.as_deref(), domain, Lane::Request).await;
         let standing = standing.ok_or(NotKnown { retry_after: AWAY_RETRY })?;
         Ok(answer(domain, &standing, self.now()))
     }

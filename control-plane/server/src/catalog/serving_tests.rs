@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use sealwax_protocol::edge::CertificateAnswer;
+use sealwax_xds::Peer;
+
 use super::*;
 use crate::edge::Readiness as _;
 
@@ -51,7 +54,7 @@ async fn a_wildcard_serves_names_right_below_its_zone_that_have_none_of_their_ow
     fixture.catalog.forget(&exact);
     assert!(serves(&fixture, "a.example.com", "a.example.com").await, "an exact one wins");
 
-    let ready = fixture.catalog.ready(&name("b.example.com")).await.unwrap();
+    let ready = fixture.catalog.ready(&Peer::Unproved, &name("b.example.com")).await.unwrap();
     assert_eq!(ready.answer.status(), 200, "the edge API says the same: {ready:?}");
 }
 
@@ -127,6 +130,10 @@ async fn an_edge_gets_its_tenants_domains_and_no_others() {
     {
         let looked_up = fixture.catalog.lookup("edge-eu", &name(domain)).await;
         let peeked = fixture.catalog.peek("edge-eu", &name(domain)).unwrap();
+        let edge = Peer::Certified(["edge-eu".into()].into());
+        let told = fixture.catalog.ready(&edge, &name(domain)).await.unwrap().answer;
+        let unknown = matches!(told, CertificateAnswer::Unknown);
+        assert_eq!(unknown, !ready, "{domain}: the edge API says the same");
         for answer in [looked_up, peeked] {
             assert_eq!(matches!(answer, Lookup::Ready(_)), ready, "{domain}: {answer:?}");
             assert_eq!(matches!(answer, Lookup::Absent), !ready, "{domain}: {answer:?}");

@@ -1,16 +1,21 @@
 //! `POST /edge/v1/certificates/{domain}`: asks for a certificate to be ready.
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
+use axum::{Extension, Json};
 use sealwax_protocol::DomainName;
+use sealwax_xds::Peer;
 
 use super::{EdgeApi, Ready, retry_seconds};
 use crate::web::Problem;
 
-pub(super) async fn ask(State(api): State<EdgeApi>, Path(domain): Path<String>) -> Response {
+pub(super) async fn ask(
+    State(api): State<EdgeApi>,
+    Extension(edge): Extension<Peer>,
+    Path(domain): Path<String>,
+) -> Response {
     let domain = match DomainName::parse(&domain) {
         Ok(domain) => domain,
         Err(error) => {
@@ -18,7 +23,7 @@ pub(super) async fn ask(State(api): State<EdgeApi>, Path(domain): Path<String>) 
                 .into_response();
         }
     };
-    match api.readiness.ready(&domain).await {
+    match api.readiness.ready(&edge, &domain).await {
         Ok(ready) => respond(&ready),
         Err(error) => {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", error.to_string())

@@ -24,7 +24,7 @@ struct Says(Result<Ready, NotKnown>);
 
 #[async_trait]
 impl Readiness for Says {
-    async fn ready(&self, _: &DomainName) -> Result<Ready, NotKnown> {
+    async fn ready(&self, _: &Peer, _: &DomainName) -> Result<Ready, NotKnown> {
         self.0.clone()
     }
 }
@@ -53,7 +53,8 @@ fn api(says: Says, now: i64) -> EdgeApi {
 }
 
 async fn send(api: &EdgeApi, method: Method, path: &str, body: Body) -> Response<Body> {
-    let request = Request::builder().method(method).uri(path).body(body).unwrap();
+    let request = Request::builder().method(method).uri(path).extension(Peer::Unproved);
+    let request = request.body(body).unwrap();
     api.clone().router().oneshot(request).await.unwrap()
 }
 

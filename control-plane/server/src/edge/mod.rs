@@ -15,6 +15,7 @@ use sealwax_core::store::Store;
 use sealwax_core::{Clock, Span};
 use sealwax_protocol::DomainName;
 use sealwax_protocol::edge::{CertificateAnswer, USAGE_PATH};
+use sealwax_xds::Peer;
 
 use crate::web::{Bounds, Problem, bound};
 
@@ -26,11 +27,12 @@ pub const BOUNDS: Bounds =
 #[async_trait]
 pub trait Readiness: Send + Sync + 'static {
     /// Loads the domain's certificate, or starts to issue it when that is allowed. Bounded in
-    /// time by the implementation; does not wait for a CA.
+    /// time by the implementation; does not wait for a CA. For an edge whose certificate names
+    /// it, domains it may not serve do not exist.
     ///
     /// # Errors
     /// When it cannot be known now.
-    async fn ready(&self, domain: &DomainName) -> Result<Ready, NotKnown>;
+    async fn ready(&self, edge: &Peer, domain: &DomainName) -> Result<Ready, NotKnown>;
 }
 
 /// Whether a handshake for a domain would succeed.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use futures::{Stream, StreamExt as _};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -11,6 +11,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
+use tower::Layer as _;
 
 use super::{Acceptor, Connection};
 
@@ -39,7 +40,7 @@ impl Default for Connections {
     }
 }
 
-/// Serves until `stop` is cancelled; then finishes open requests and returns.
+/// Each request carries the [`Peer`](sealwax_xds::Peer) that sent it. Serves until `stop` is cancelled; then finishes open requests and returns.
 pub async fn serve(
     listener: impl Into<Acceptor>,
     router: Router,
@@ -56,7 +57,8 @@ pub async fn serve(
             accepted = next(&mut incoming, &places) => accepted,
         };
         let Some((stream, place)) = accepted else { break };
-        let service = TowerToHyperService::new(router.clone());
+        let service = Extension(stream.peer().clone()).layer(router.clone());
+        let service = TowerToHyperService::new(service);
         let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
         let watched = open.watch(connection);
         tokio::spawn(async move {
