@@ -34,17 +34,21 @@ struct Bench {
     _folder: Folder,
 }
 
+const PACE: Pace = Pace {
+    connect: Duration::from_secs(5),
+    attempt: Duration::from_secs(10),
+    call: Duration::from_secs(20),
+    attempts: 3,
+    backoff: Duration::from_millis(1),
+};
+
 async fn bench() -> Bench {
+    paced(Timeouts { handshake: PACE, background: PACE }).await
+}
+
+async fn paced(timeouts: Timeouts) -> Bench {
     let folder = Folder::new();
     let engine = SharedEngine::open(folder.path()).await.unwrap();
-    let pace = Pace {
-        connect: Duration::from_secs(5),
-        attempt: Duration::from_secs(10),
-        call: Duration::from_secs(20),
-        attempts: 3,
-        backoff: Duration::from_millis(1),
-    };
-    let timeouts = Timeouts { handshake: pace, background: pace };
     let wire = Wire::new();
     let clock = ManualClock::at(START);
     let store = engine.replica(clock, &timeouts, |inner| wire.around(inner)).unwrap();
@@ -110,6 +114,31 @@ async fn every_call_gets_over_one_fault() {
         store.remove(&domain(&many), RecordVersion(1)).await.unwrap();
         assert!(wire.take_calls().iter().filter(|call| call.fault.is_some()).count() >= 14);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_handshake_waits_for_gives_up_sooner_and_keeps_its_own_retries() {
+    let handshake = Pace { attempts: 2, ..PACE };
+    let bench = paced(Timeouts { handshake, background: Pace { attempts: 4, ..PACE } }).await;
+    let (store, wire) = (&bench.store, &bench.wire);
+    wire.fail("*", WireFault::ServerError, usize::MAX);
+    let attempts = |was_away: bool| {
+        assert!(was_away);
+        wire.take_calls().len()
+    };
+    assert_eq!(attempts(store.load(&[domain("x")]).await.is_err()), 2);
+    assert_eq!(attempts(store.challenge(&token("x")).await.is_err()), 2);
+    assert_eq!(attempts(store.ping().await.is_err()), 2);
+    assert_eq!(attempts(store.account("x").await.is_err()), 4);
+    assert_eq!(attempts(store.events(&domain("x"), 5).await.is_err()), 4);
+
+    // Until the SDK's quota of retries is used up (500, of which each costs 5) for this client.
+    let mut storms = 0;
+    while attempts(store.events(&domain("x"), 5).await.is_err()) > 1 {
+        storms += 1;
+        assert!(storms < 200, "the quota has no end");
+    }
+    assert_eq!(attempts(store.load(&[domain("x")]).await.is_err()), 2, "another client's");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
