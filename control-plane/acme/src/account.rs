@@ -151,7 +151,7 @@ fn unreadable(name: &str) -> IssueError {
 
 fn seal_failed(error: &SealError) -> IssueError {
     let detail = error.to_string();
-    if matches!(error, SealError::DoesNotOpen) {
+    if matches!(error, SealError::DoesNotOpen | SealError::KeyRefused(_)) {
         return IssueError::Misconfigured { detail };
     }
     IssueError::Retry { after: None, detail }

@@ -94,6 +94,9 @@ pub enum SealError {
     /// The key that wraps data keys cannot be used now.
     #[error("the key-encryption key cannot be used: {0}")]
     KeyUnavailable(String),
+    /// The key that wraps data keys refuses: someone must act.
+    #[error("the key-encryption key may not be used: {0}")]
+    KeyRefused(String),
 }
 
 mod hex_bytes {

@@ -38,7 +38,7 @@ pub struct StaticCredentials {
 }
 
 impl StaticCredentials {
-    fn provider(&self) -> SharedCredentialsProvider {
+    pub(crate) fn provider(&self) -> SharedCredentialsProvider {
         SharedCredentialsProvider::new(Credentials::new(
             &self.access_key_id,
             self.secret_access_key.as_str(),
@@ -82,7 +82,7 @@ async fn open_through(
     clock: Arc<dyn Clock>,
     around: impl FnOnce(SharedHttpClient) -> SharedHttpClient,
 ) -> Result<DynamoStore, StoreError> {
-    let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https();
+    let http = https_client();
     let (region, credentials) = match (&settings.region, &settings.credentials) {
         (Some(region), Some(fixed)) => (Region::new(region.clone()), fixed.provider()),
         _ => {
@@ -104,6 +104,11 @@ async fn open_through(
         credentials,
     };
     DynamoStore::assemble(&connection, &settings.table_prefix, &settings.timeouts, clock, None)
+}
+
+/// A client over the one TLS stack and crypto provider.
+pub(crate) fn https_client() -> SharedHttpClient {
+    Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https()
 }
 
 async fn from_surroundings(settings: &RemoteSettings, http: &SharedHttpClient) -> SdkConfig {

@@ -10,6 +10,7 @@ mod canary;
 mod data_key;
 mod envelope;
 mod kek;
+mod kms;
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ pub use canary::{CANARY_ISSUER, KeyCheckError};
 use data_key::DataKeys;
 use envelope::Envelope;
 pub use kek::{DataKeyBytes, KekError, KekId, KekSource, KeyEncryptionKey, LocalKek, WhenMissing};
+pub use kms::{KmsEndpoint, KmsKek, KmsKeyArn};
 
 /// Seals and opens private keys under a key-encryption key.
 pub struct KeySealer {

@@ -12,7 +12,9 @@ use sealwax_core::secret::{SealError, SealPlace, Sealer};
 use sealwax_core::store::{Store, StoreError};
 use sealwax_core::{PrivateKey, SealedKey};
 use sealwax_store::KeySealer;
-use sealwax_store::seal::{KekSource, KeyCheckError, LocalKek, WhenMissing};
+use sealwax_store::seal::{
+    KekSource, KeyCheckError, KeyEncryptionKey, KmsEndpoint, KmsKek, LocalKek, WhenMissing,
+};
 use tokio::sync::watch;
 
 use super::error::AppError;
@@ -33,29 +35,32 @@ pub(super) struct ProvenSealer {
 ///
 /// # Errors
 /// A key cannot be read.
-pub fn key_sealer(config: &Config) -> Result<KeySealer, AppError> {
+pub async fn key_sealer(config: &Config) -> Result<KeySealer, AppError> {
     // A key made at the first start is safe: with a store that has keys already, the proof
     // refuses the new one.
-    let mut sealer = KeySealer::new(read(&config.kek, WhenMissing::Create)?);
+    let mut sealer = KeySealer::new(read(&config.kek, WhenMissing::Create).await?);
     for kek in &config.retired_keks {
-        sealer = sealer.with_retired(read(kek, WhenMissing::Refuse)?);
+        sealer = sealer.with_retired(read(kek, WhenMissing::Refuse).await?);
     }
     Ok(sealer)
 }
 
-fn read(kek: &Kek, missing: WhenMissing) -> Result<Arc<LocalKek>, AppError> {
+async fn read(kek: &Kek, missing: WhenMissing) -> Result<Arc<dyn KeyEncryptionKey>, AppError> {
     let source = match kek {
         Kek::File(path) => KekSource::File(path.clone()),
         Kek::Env(name) => KekSource::Environment(name.clone()),
+        Kek::Kms(arn) => return Ok(Arc::new(KmsKek::open(arn, &KmsEndpoint::default()).await)),
     };
-    let kek = LocalKek::read(&source, missing);
-    kek.map(Arc::new).map_err(|error| AppError::Keys(error.to_string()))
+    match LocalKek::read(&source, missing) {
+        Ok(kek) => Ok(Arc::new(kek)),
+        Err(error) => Err(AppError::Keys(error.to_string())),
+    }
 }
 
 impl ProvenSealer {
     /// Reads the keys and proves them, unless the store is away.
     pub(super) async fn open(config: &Config, store: &dyn Store) -> Result<Self, AppError> {
-        let sealer = Self { keys: key_sealer(config)?, proven: watch::Sender::new(false) };
+        let sealer = Self { keys: key_sealer(config).await?, proven: watch::Sender::new(false) };
         let away = match tokio::time::timeout(PROOF_WITHIN, sealer.keys.check(store)).await {
             Ok(Ok(())) => {
                 sealer.proven.send_replace(true);

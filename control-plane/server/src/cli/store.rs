@@ -62,7 +62,7 @@ fn facts(output: &mut Output, facts: TableFacts) -> Outcome {
 
 async fn rewrap(output: &mut Output, file: Option<&Path>) -> Outcome {
     let (config, store) = open(file).await?;
-    let sealer = key_sealer(&config).map_err(failed)?;
+    let sealer = key_sealer(&config).await.map_err(failed)?;
     sealer.check(&store).await.map_err(failed)?;
     let mut progress = Progress::new(None);
     let run = rewrap_keys(&store, &sealer, |so_far| progress.at(so_far.seen, 0));
@@ -89,7 +89,7 @@ async fn copy(output: &mut Output, copy: &CopyStore) -> Outcome {
     let clock = || Arc::new(SystemClock);
     let source = open_store(&source_config.store, clock()).await.map_err(failed)?;
     // Keys are copied as they are: the target's key must open them.
-    let sealer = key_sealer(&target_config).map_err(failed)?;
+    let sealer = key_sealer(&target_config).await.map_err(failed)?;
     sealer.check(&source).await.map_err(failed)?;
     let target = open_store(&target_config.store, clock()).await.map_err(failed)?;
     target.init().await.map_err(failed)?;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use sealwax_core::Span;
 use sealwax_core::record::KeyType;
 use sealwax_protocol::DomainName;
+use sealwax_store::seal::KmsKeyArn;
 use url::Url;
 
 use super::delivery::BUDGET_MAX;
@@ -114,8 +115,10 @@ impl fmt::Display for Allowed {
                 write!(f, "a list of {}", words.join(", "))
             }
             Self::Words(words) => write!(f, "a list of {}", words.join(", ")),
-            Self::Kek => f.write_str("\"file:PATH\" or \"env:VARIABLE\""),
-            Self::Keks => f.write_str("\"file:PATH\" or \"env:VARIABLE\", or a list of them"),
+            Self::Kek => f.write_str("\"file:PATH\", \"env:VARIABLE\" or \"kms:ARN\""),
+            Self::Keks => {
+                f.write_str("\"file:PATH\", \"env:VARIABLE\" or \"kms:ARN\", or a list of them")
+            }
             Self::Listen => {
                 f.write_str("an IP address with a port, such as 127.0.0.1:18000, or \"unix:PATH\"")
             }
@@ -318,6 +321,7 @@ impl Read for Kek {
             ("env", name) if !name.is_empty() && name.bytes().all(variable_byte) => {
                 Some(Self::Env(name.to_owned()))
             }
+            ("kms", arn) => KmsKeyArn::parse(arn).map(Self::Kms),
             _ => None,
         }
     }

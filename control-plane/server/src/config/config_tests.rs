@@ -79,6 +79,15 @@ fn every_section_is_read_into_types() {
 }
 
 #[test]
+fn a_key_in_kms_is_named_by_its_arn() {
+    let arn = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd";
+    let config = parse(&format!("[keys]\nkek = \"kms:{arn}\"\n"), &[]).unwrap();
+    assert!(matches!(config.kek, Kek::Kms(named) if named.to_string() == arn));
+    let found = lines("[keys]\nkek = \"kms:alias/sealwax\"\n", &[]);
+    assert!(found[0].contains("\"kms:ARN\""), "{found:?}");
+}
+
+#[test]
 fn the_environment_goes_before_the_file() {
     let text = "[xds]\nlisten = \"127.0.0.1:1\"\n[issuance]\nconcurrency = 3\n";
     let environment = [
@@ -260,7 +269,9 @@ fn a_key_put_where_its_place_is_asked_for_is_not_repeated() {
     let found = lines("[keys]\nkek = \"c2VjcmV0LXNlY3JldA\"\n", &[]);
     assert_eq!(
         found,
-        ["sealwax.toml: keys.kek = (not shown): allowed: \"file:PATH\" or \"env:VARIABLE\""]
+        [
+            "sealwax.toml: keys.kek = (not shown): allowed: \"file:PATH\", \"env:VARIABLE\" or \"kms:ARN\""
+        ]
     );
 }
 

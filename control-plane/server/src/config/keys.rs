@@ -161,7 +161,7 @@ keys! {
     STORE_LAST_GOOD_MB: u64 = store.last_good_mb, Allowed::Integer { min: 0, max: 1_000_000 }, Value("256"),
         "Most megabytes of that copy; 100 hold about 12,000 certificates. The least recently read leave first. 0: no copy. Only with kind `dynamodb`.";
     KEYS_KEK: Kek = keys.kek, Allowed::Kek, Unset("`file:kek` in the embedded store's folder"),
-        "Where the key-encryption key is. A missing file is created at the first start. Required with kind `dynamodb`.";
+        "Where the key-encryption key is: in a file or in the environment, 32 bytes in hexadecimal or base64, or in AWS KMS, named by the ARN of a symmetric key, which it never leaves. A missing file is created at the first start. Required with kind `dynamodb`.";
     KEYS_RETIRED: Vec<Kek> = keys.retired, Allowed::Keks, Unset("no other keys"),
         "Earlier keys, written like `kek`, one or a list, that what is stored may still be under. Needed until `sealwax store rewrap-keys` is through; the embedded store is rewrapped while it serves.";
     ISSUER_NAME: String = issuer.name, Allowed::Name, Required,

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use sealwax_core::Span;
 use sealwax_core::record::KeyType;
 use sealwax_protocol::DomainName;
+use sealwax_store::seal::KmsKeyArn;
 use toml::Table;
 use url::Url;
 
@@ -170,6 +171,8 @@ pub enum Kek {
     File(PathBuf),
     /// In an environment variable.
     Env(String),
+    /// In AWS KMS, which it never leaves.
+    Kms(KmsKeyArn),
 }
 
 /// `[[issuer]]`

@@ -20,8 +20,9 @@ const SEALING_LIFE: Duration = Duration::from_secs(24 * 3_600);
 /// How often one of them seals: far below the 2^32 that random nonces allow
 /// (NIST SP 800-38D section 8.3).
 const SEALS_MAX: u64 = 1 << 20;
-/// Most data keys kept for opening.
-const OPENED_MAX: usize = 1_024;
+/// Most data keys kept for opening, a kilobyte each: what five replicas make in the 90 days of a
+/// certificate. A remote KEK is then asked once for each, not for each handshake.
+const OPENED_MAX: usize = 8_192;
 
 /// A data key that can be used.
 pub(super) struct DataKey {

@@ -43,11 +43,12 @@ pub trait KeyEncryptionKey: Send + Sync + 'static {
     async fn wrap(&self, key: &DataKeyBytes, context: &[u8]) -> Result<Vec<u8>, SealError>;
 
     /// Decrypts a data key: [`SealError::DoesNotOpen`] when it was wrapped by another key or in
-    /// another context, [`SealError::KeyUnavailable`] when that cannot be found out now.
+    /// another context, [`SealError::KeyUnavailable`] when that cannot be found out now,
+    /// [`SealError::KeyRefused`] when someone must act first.
     async fn unwrap(&self, wrapped: &[u8], context: &[u8]) -> Result<DataKeyBytes, SealError>;
 }
 
-/// Where a key-encryption key comes from: `[keys] kek`.
+/// Where the bytes of a key-encryption key come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KekSource {
     /// `file:PATH`: 32 bytes in hexadecimal or base64.
@@ -69,9 +70,6 @@ pub enum WhenMissing {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KekError {
-    /// Not a source this version knows.
-    #[error("[keys] kek = \"{0}\": use \"file:PATH\" or \"env:NAME\"")]
-    UnknownSource(String),
     /// The file cannot be read or made.
     #[error("[keys] kek: {path}: {error}")]
     File {
@@ -89,20 +87,6 @@ pub enum KekError {
          `openssl rand -hex 32`"
     )]
     NotAKey(String),
-}
-
-impl KekSource {
-    /// Reads a setting.
-    ///
-    /// # Errors
-    /// [`KekError::UnknownSource`].
-    pub fn parse(setting: &str) -> Result<Self, KekError> {
-        match setting.split_once(':') {
-            Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.into())),
-            Some(("env", name)) if !name.is_empty() => Ok(Self::Environment(name.to_owned())),
-            _ => Err(KekError::UnknownSource(setting.to_owned())),
-        }
-    }
 }
 
 /// A key-encryption key in this process.

@@ -1,0 +1,212 @@
+//! A key-encryption key that never leaves AWS KMS.
+//!
+//! KMS wraps and unwraps data keys; it sees no private key. Data keys are kept and shared by many
+//! names (see `data_key`), so it is asked some times a day and at a start, never for a handshake
+//! whose data key is known.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_config::{BehaviorVersion, Region};
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_sdk_kms::Client;
+use aws_sdk_kms::config::retry::RetryConfig;
+use aws_sdk_kms::config::timeout::TimeoutConfig;
+use aws_sdk_kms::error::{DisplayErrorContext, ProvideErrorMetadata};
+use aws_sdk_kms::primitives::Blob;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use sealwax_core::secret::SealError;
+use zeroize::Zeroizing;
+
+use super::kek::{DataKeyBytes, KekId, KeyEncryptionKey};
+use crate::remote::{StaticCredentials, https_client};
+
+/// The one name in the encryption context, which KMS authenticates and logs: it is no secret.
+const CONTEXT: &str = "sealwax";
+/// For one attempt, and for a call with its retries: a start waits for it.
+const ATTEMPT: Duration = Duration::from_secs(3);
+const CALL: Duration = Duration::from_secs(10);
+const ATTEMPTS: u32 = 4;
+
+/// Names a key in KMS: `arn:PARTITION:kms:REGION:ACCOUNT:key/ID`. No alias: it may move to another
+/// key, and what is sealed under the one before would not open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KmsKeyArn {
+    arn: String,
+    region: String,
+}
+
+impl KmsKeyArn {
+    /// `None`: not the ARN of a key in KMS.
+    #[must_use]
+    pub fn parse(arn: &str) -> Option<Self> {
+        let parts: Vec<&str> = arn.split(':').collect();
+        let ["arn", partition, "kms", region, account, key] = parts.as_slice() else {
+            return None;
+        };
+        let id = key.strip_prefix("key/")?;
+        let whole = [*partition, *region, *account, id].iter().all(|part| {
+            let known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+            !part.is_empty() && part.bytes().all(known)
+        });
+        whole.then(|| Self { arn: arn.to_owned(), region: (*region).to_owned() })
+    }
+}
+
+impl fmt::Display for KmsKeyArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.arn)
+    }
+}
+
+/// A key in AWS KMS.
+pub struct KmsKek {
+    id: KekId,
+    arn: KmsKeyArn,
+    client: Client,
+}
+
+/// How to reach another KMS than the region's own. Unset: as the SDK finds it
+/// (`AWS_ENDPOINT_URL_KMS`, a profile, a role).
+#[derive(Clone, Debug, Default)]
+pub struct KmsEndpoint {
+    /// Another endpoint.
+    pub url: Option<String>,
+    /// Fixed credentials.
+    pub credentials: Option<StaticCredentials>,
+}
+
+impl KmsKek {
+    /// The key with this ARN, which is asked nothing yet.
+    pub async fn open(arn: &KmsKeyArn, at: &KmsEndpoint) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .operation_attempt_timeout(ATTEMPT)
+            .operation_timeout(CALL)
+            .build();
+        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .http_client(https_client())
+            .region(Region::new(arn.region.clone()))
+            .timeout_config(timeouts)
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
+        if let Some(url) = &at.url {
+            loader = loader.endpoint_url(url);
+        }
+        if let Some(fixed) = &at.credentials {
+            loader = loader.credentials_provider(fixed.provider());
+        }
+        let client = Client::new(&loader.load().await);
+        Self { id: id(arn), arn: arn.clone(), client }
+    }
+}
+
+impl fmt::Debug for KmsKek {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KmsKek({})", self.arn)
+    }
+}
+
+#[async_trait]
+impl KeyEncryptionKey for KmsKek {
+    fn id(&self) -> KekId {
+        self.id
+    }
+
+    async fn wrap(&self, key: &DataKeyBytes, context: &[u8]) -> Result<Vec<u8>, SealError> {
+        let answer = self
+            .client
+            .encrypt()
+            .key_id(&self.arn.arn)
+            .plaintext(Blob::new(key.to_vec()))
+            .encryption_context(CONTEXT, BASE64_STANDARD.encode(context))
+            .send()
+            .await
+            .map_err(|error| self.failed("Encrypt", error.code(), &error))?;
+        let wrapped = answer.ciphertext_blob.map(Blob::into_inner);
+        wrapped.ok_or_else(|| SealError::KeyUnavailable("KMS Encrypt: no ciphertext".to_owned()))
+    }
+
+    async fn unwrap(&self, wrapped: &[u8], context: &[u8]) -> Result<DataKeyBytes, SealError> {
+        let answer = self
+            .client
+            .decrypt()
+            .key_id(&self.arn.arn)
+            .ciphertext_blob(Blob::new(wrapped))
+            .encryption_context(CONTEXT, BASE64_STANDARD.encode(context))
+            .send()
+            .await
+            .map_err(|error| match error.code() {
+                Some("InvalidCiphertextException" | "IncorrectKeyException") => {
+                    SealError::DoesNotOpen
+                }
+                code => self.failed("Decrypt", code, &error),
+            })?;
+        let clear = answer.plaintext.map(Blob::into_inner).map(Zeroizing::new);
+        let clear = clear.ok_or(SealError::DoesNotOpen)?;
+        let mut key = Zeroizing::new([0_u8; 32]);
+        if clear.len() != key.len() {
+            return Err(SealError::DoesNotOpen);
+        }
+        key.copy_from_slice(&clear);
+        Ok(key)
+    }
+}
+
+impl KmsKek {
+    fn failed(
+        &self,
+        call: &str,
+        code: Option<&str>,
+        error: &(impl std::error::Error + Send + Sync),
+    ) -> SealError {
+        let detail = format!("KMS {call} with {}: {}", self.arn, DisplayErrorContext(error));
+        match code {
+            Some(
+                "AccessDeniedException"
+                | "NotFoundException"
+                | "DisabledException"
+                | "KMSInvalidStateException"
+                | "InvalidKeyUsageException"
+                | "UnrecognizedClientException"
+                | "InvalidClientTokenId",
+            ) => SealError::KeyRefused(format!(
+                "{detail}; it must exist, be enabled and symmetric, and the credentials need \
+                 kms:Encrypt and kms:Decrypt for it"
+            )),
+            _ => SealError::KeyUnavailable(detail),
+        }
+    }
+}
+
+fn id(arn: &KmsKeyArn) -> KekId {
+    let named = format!("sealwax key-encryption key in KMS {arn}");
+    let digest = digest(&SHA256, named.as_bytes());
+    KekId(digest.as_ref().first_chunk::<16>().copied().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_arn_of_a_key_names_a_key() {
+        let named = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab";
+        let arn = KmsKeyArn::parse(named).unwrap();
+        assert_eq!((arn.to_string().as_str(), arn.region.as_str()), (named, "eu-central-1"));
+        for wrong in [
+            "",
+            "1234abcd-12ab",
+            "arn:aws:kms:eu-central-1:111122223333:alias/sealwax",
+            "arn:aws:kms::111122223333:key/1",
+            "arn:aws:sns:eu-central-1:111122223333:key/1",
+            "arn:aws:kms:eu-central-1:111122223333:key/",
+            "arn:aws:kms:eu-central-1:111122223333:key/1:2",
+            "arn:aws:kms:eu.example/x:111122223333:key/1",
+        ] {
+            assert_eq!(KmsKeyArn::parse(wrong), None, "{wrong}");
+        }
+        let other = KmsKeyArn::parse("arn:aws:kms:eu-central-1:111122223333:key/other").unwrap();
+        assert_ne!(id(&arn), id(&other));
+    }
+}
