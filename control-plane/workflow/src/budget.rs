@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sealwax_core::budget::{
-    Budget, BudgetState, Exhausted, Headroom, Limits, Need, OrderKind, Part, registered_domain,
+    BucketKey, Budget, BudgetState, Exhausted, Headroom, Limits, Need, OrderKind, Part,
+    RequestKind, registered_domain,
 };
 use sealwax_core::issuer::LimitScope;
 use sealwax_core::store::{Document, Store, StoreError};
@@ -35,6 +36,20 @@ struct Kept {
     account: Desk,
     /// What counts by address, not by account: each replica has its own.
     address: Mutex<Budget>,
+}
+
+/// What is left of a limit that all names share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BudgetLeft {
+    /// The issuer whose CA has the limit.
+    pub issuer: String,
+    /// `orders`: new orders of the account, all replicas together. `requests`: requests for new
+    /// orders from this process's address.
+    pub limit: &'static str,
+    /// Tokens that can be taken now.
+    pub left: u64,
+    /// Tokens when nothing is used.
+    pub of: u64,
 }
 
 /// Why nothing may be ordered now.
@@ -99,6 +114,21 @@ impl Budgets {
             }
         }
         Ok(Some(own.state(now)))
+    }
+
+    /// What is left of the limits that all names of an issuer share.
+    pub(crate) async fn left(&self, now: Timestamp) -> Result<Vec<BudgetLeft>, StoreError> {
+        let mut all = Vec::with_capacity(self.issuers.len() * 2);
+        for (issuer, kept) in &self.issuers {
+            let found = self.store.document(&account_document(issuer)).await?;
+            let account = restored(&kept.limits, found.as_ref())?;
+            let orders = account.left(&BucketKey::Orders, now);
+            let requests = kept.address().left(&BucketKey::Requests(RequestKind::NewOrder), now);
+            for (limit, (left, of)) in [("orders", orders), ("requests", requests)] {
+                all.push(BudgetLeft { issuer: issuer.clone(), limit, left, of });
+            }
+        }
+        Ok(all)
     }
 
     /// A validation failed: the name's failures are counted, and what only certificates count

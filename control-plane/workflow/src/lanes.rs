@@ -1,9 +1,11 @@
 //! Who goes first: bounded lanes, each in order of arrival.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 use sealwax_core::{DomainRecord, Timestamp, schedule};
 use sealwax_protocol::DomainName;
+use tokio::time::Instant;
 
 use crate::run::Ask;
 
@@ -63,10 +65,18 @@ impl Lane {
     }
 }
 
+/// What waits.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    lane: Lane,
+    ask: Ask,
+    since: Instant,
+}
+
 /// The waiting domains; each waits once, in its most urgent lane.
 #[derive(Debug, Default)]
 pub(crate) struct Lanes {
-    waiting: HashMap<DomainName, (Lane, Ask)>,
+    waiting: HashMap<DomainName, Waiting>,
     lanes: [VecDeque<DomainName>; Lane::ALL.len()],
     picks: u64,
 }
@@ -74,10 +84,11 @@ pub(crate) struct Lanes {
 impl Lanes {
     /// False: the lane is full and the domain was dropped.
     pub(crate) fn push(&mut self, domain: &DomainName, lane: Lane, ask: Ask) -> bool {
-        if let Some((waits_in, waits_for)) = self.waiting.get_mut(domain)
-            && *waits_in <= lane
+        let before = self.waiting.get_mut(domain);
+        if let Some(waiting) = before
+            && waiting.lane <= lane
         {
-            *waits_for = (*waits_for).max(ask);
+            waiting.ask = waiting.ask.max(ask);
             return true;
         }
         let Some(queue) = self.lanes.get_mut(lane as usize) else { return false };
@@ -86,7 +97,8 @@ impl Lanes {
         }
         queue.push_back(domain.clone());
         // An older place in a slower lane stays behind and is skipped when its turn comes.
-        self.waiting.insert(domain.clone(), (lane, ask));
+        // In the faster one it waits from now on: its age is what that lane makes of it.
+        self.waiting.insert(domain.clone(), Waiting { lane, ask, since: Instant::now() });
         true
     }
 
@@ -104,16 +116,20 @@ impl Lanes {
     fn pop_from(&mut self, lane: Lane) -> Option<(DomainName, Lane, Ask)> {
         let queue = self.lanes.get_mut(lane as usize)?;
         while let Some(domain) = queue.pop_front() {
-            let here = self.waiting.get(&domain).is_some_and(|(waits_in, _)| *waits_in == lane);
-            if here && let Some((_, ask)) = self.waiting.remove(&domain) {
-                return Some((domain, lane, ask));
+            let here = self.waiting.get(&domain).is_some_and(|waiting| waiting.lane == lane);
+            if here && let Some(waiting) = self.waiting.remove(&domain) {
+                return Some((domain, lane, waiting.ask));
             }
         }
         None
     }
 
-    pub(crate) fn len(&self, lane: Lane) -> usize {
-        self.waiting.values().filter(|(waits_in, _)| *waits_in == lane).count()
+    /// How many wait in a lane, and how long the one that came first has.
+    pub(crate) fn waiting(&self, lane: Lane) -> (usize, Duration) {
+        let here = self.waiting.values().filter(|waiting| waiting.lane == lane);
+        here.fold((0, Duration::ZERO), |(count, oldest), waiting| {
+            (count + 1, oldest.max(waiting.since.elapsed()))
+        })
     }
 
     pub(crate) fn room(&self, lane: Lane) -> usize {
@@ -158,6 +174,25 @@ mod tests {
         }
         let place = std::iter::from_fn(|| lanes.pop()).position(|(found, ..)| found == name(0));
         assert!(place.is_some_and(|place| place < 8));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_age_of_a_lane_is_that_of_who_waits_longest_in_it() {
+        let mut lanes = Lanes::default();
+        let second = Duration::from_secs(1);
+        assert_eq!(lanes.waiting(Lane::Due), (0, Duration::ZERO));
+        lanes.push(&name(1), Lane::Due, Ask::Due);
+        tokio::time::advance(second).await;
+        lanes.push(&name(2), Lane::Due, Ask::Due);
+        lanes.push(&name(1), Lane::Due, Ask::Due);
+        tokio::time::advance(second).await;
+        assert_eq!(lanes.waiting(Lane::Due), (2, 2 * second), "asked for again, it waits on");
+        lanes.push(&name(1), Lane::Handshake, Ask::Demand);
+        assert_eq!(lanes.waiting(Lane::Due), (1, second));
+        tokio::time::advance(second).await;
+        assert_eq!(lanes.waiting(Lane::Handshake), (1, second));
+        assert_eq!(lanes.pop().map(|(_, lane, _)| lane), Some(Lane::Handshake));
+        assert_eq!(lanes.waiting(Lane::Handshake), (0, Duration::ZERO));
     }
 
     #[test]

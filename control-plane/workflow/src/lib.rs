@@ -23,6 +23,7 @@ pub mod sweep;
 mod watching;
 
 pub use announce::Announcer;
+pub use budget::BudgetLeft;
 pub use keys::{KeyError, KeyMaker};
 pub use lanes::Lane;
 pub use parts::{Parts, Settings};

@@ -1,12 +1,16 @@
 //! Which domain is next.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use sealwax_core::Timestamp;
+use sealwax_core::store::StoreError;
 use sealwax_protocol::DomainName;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::budget::BudgetLeft;
 use crate::in_flight::{Hold, InFlight};
 use crate::lanes::{Lane, Lanes};
 use crate::run::{Ask, Workflow};
@@ -22,6 +26,8 @@ pub struct Backlog {
     pub lane: Lane,
     /// Domains in it.
     pub waiting: usize,
+    /// How long the one that came first has waited; zero if none does.
+    pub oldest: Duration,
 }
 
 /// Hands domains to the workflow, urgent ones first, each to one pair of hands. Cheap to clone.
@@ -72,7 +78,18 @@ impl Queue {
     #[must_use]
     pub fn backlog(&self) -> [Backlog; Lane::ALL.len()] {
         let lanes = self.lanes();
-        Lane::ALL.map(|lane| Backlog { lane, waiting: lanes.len(lane) })
+        Lane::ALL.map(|lane| {
+            let (waiting, oldest) = lanes.waiting(lane);
+            Backlog { lane, waiting, oldest }
+        })
+    }
+
+    /// What is left of the limits of each issuer that all its names share.
+    ///
+    /// # Errors
+    /// The store.
+    pub async fn budgets_left(&self, now: Timestamp) -> Result<Vec<BudgetLeft>, StoreError> {
+        self.shared.workflow.shared.budgets.left(now).await
     }
 
     /// How many domains are being worked on.

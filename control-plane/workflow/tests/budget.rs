@@ -199,3 +199,22 @@ async fn a_tenants_share_bounds_one_tenant_and_no_other() {
     let record = world.entry(&modest).await.stored.record;
     assert_eq!((record.state(), &record.work), (DomainState::Issued, &Work::Idle));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_left_is_the_same_for_every_replica() {
+    let world = World::shared().limited(orders(3, HOUR));
+    let (one, two) = (world.process("one"), world.process("two"));
+    let left = async |replica: &sealwax_workflow::Workflow| {
+        let queue = sealwax_workflow::Queue::new(replica.clone());
+        let all = queue.budgets_left(world.clock.now()).await.unwrap();
+        let found = all.into_iter().find(|one| one.limit == "orders").unwrap();
+        (found.left, found.of)
+    };
+    assert_eq!(left(&one).await, (3, 3));
+    let domain = world.register("a.site.com").await;
+    one.run(&domain, Ask::Demand).await.unwrap();
+    assert_eq!(left(&one).await, (2, 3));
+    assert_eq!(left(&two).await, (2, 3), "read from what both share");
+    world.clock.advance(Span::from_secs(1_200));
+    assert_eq!(left(&two).await, (3, 3));
+}

@@ -59,6 +59,14 @@ impl Bucket {
         (after - limit.period()).max(now)
     }
 
+    /// Tokens that can be taken now.
+    #[must_use]
+    pub fn left(self, limit: Limit, now: Timestamp) -> u64 {
+        let burst = limit.burst.max(1);
+        let missing = self.full_at.since(now).millis().div_ceil(limit.interval.millis().max(1));
+        burst.saturating_sub(missing)
+    }
+
     /// Takes tokens, whether or not they are there.
     #[must_use]
     pub fn take(self, limit: Limit, cost: u64, now: Timestamp) -> Self {
@@ -181,6 +189,20 @@ mod tests {
             prop_assert_eq!(bucket.available_at(limit, 1, START), until);
             let spent = bucket.take(limit, 1, until);
             prop_assert_eq!(spent.available_at(limit, 1, until), until + limit.interval);
+        }
+
+        /// What is said to be left can be taken at once, and not one more.
+        #[test]
+        fn what_is_left_is_there_and_no_more(
+            burst in 1u64..50, interval in 1u64..100_000, taken in 0u64..100, wait in 0u64..1_000_000,
+        ) {
+            let limit = Limit { burst, interval: Span::from_millis(interval) };
+            let bucket = Bucket::default().take(limit, taken, START);
+            let now = START + Span::from_millis(wait);
+            let left = bucket.left(limit, now);
+            prop_assert!(left <= burst);
+            prop_assert!(left == 0 || bucket.available_at(limit, left, now) == now);
+            prop_assert!(left == burst || bucket.available_at(limit, left + 1, now) > now);
         }
 
         #[test]

@@ -304,6 +304,14 @@ impl Budget {
         *bucket = bucket.empty_until(limit, until);
     }
 
+    /// How much of a limit is left now, and how much there is when nothing is used.
+    #[must_use]
+    pub fn left(&self, key: &BucketKey, now: Timestamp) -> (u64, u64) {
+        let limit = self.limit(key);
+        let bucket = self.buckets.get(key).copied().unwrap_or_default();
+        (bucket.left(limit, now), limit.burst.max(1))
+    }
+
     /// When every bucket is full again: until then the state has to be kept.
     #[must_use]
     pub fn full_at(&self) -> Timestamp {
