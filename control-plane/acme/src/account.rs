@@ -45,39 +45,40 @@ impl AccountSource<'_> {
             detail: format!("the account's credentials cannot be written: {error}"),
         })?;
         let name = &self.settings.name;
+        if self.keep(text).await? {
+            tracing::info!(issuer = %name, account = %account.id(), "ACME account created");
+            return Ok(account);
+        }
+        let detail = "another replica's account was announced but is not in the store";
+        let sealed = self
+            .kept()
+            .await?
+            .ok_or_else(|| IssueError::Retry { after: None, detail: detail.to_owned() })?;
+        self.restore(&sealed).await
+    }
+
+    /// Keeps credentials. False: others are kept already.
+    pub(crate) async fn keep(&self, text: Zeroizing<Vec<u8>>) -> Result<bool, IssueError> {
+        let name = &self.settings.name;
         let sealed = self
             .sealer
             .seal(SealPlace::Account(name), &PrivateKey::new(text))
             .await
             .map_err(|error| seal_failed(&error))?;
         match self.store.create_account(name, &sealed).await {
-            Ok(()) => {
-                tracing::info!(issuer = %name, account = %account.id(), "ACME account created");
-                Ok(account)
-            }
-            Err(StoreError::Lost { .. }) => {
-                let detail = "another replica's account was announced but is not in the store";
-                let sealed = self
-                    .kept()
-                    .await?
-                    .ok_or_else(|| IssueError::Retry { after: None, detail: detail.to_owned() })?;
-                self.restore(&sealed).await
-            }
+            Ok(()) => Ok(true),
+            Err(StoreError::Lost { .. }) => Ok(false),
             Err(error) => Err(store_failed(&error)),
         }
     }
 
-    async fn kept(&self) -> Result<Option<SealedKey>, IssueError> {
+    pub(crate) async fn kept(&self) -> Result<Option<SealedKey>, IssueError> {
         self.store.account(&self.settings.name).await.map_err(|error| store_failed(&error))
     }
 
     async fn restore(&self, sealed: &SealedKey) -> Result<Account, IssueError> {
         let name = &self.settings.name;
-        let opened = self
-            .sealer
-            .open(SealPlace::Account(name), sealed)
-            .await
-            .map_err(|error| seal_failed(&error))?;
+        let opened = self.opened(sealed).await?;
         self.check_origin(&opened)?;
         let credentials = || {
             serde_json::from_slice::<AccountCredentials>(opened.expose())
@@ -92,6 +93,11 @@ impl AccountSource<'_> {
                 .await
         })?;
         Ok(account.0)
+    }
+
+    pub(crate) async fn opened(&self, sealed: &SealedKey) -> Result<PrivateKey, IssueError> {
+        let place = SealPlace::Account(&self.settings.name);
+        self.sealer.open(place, sealed).await.map_err(|error| seal_failed(&error))
     }
 
     /// An account belongs to one CA: a changed directory needs an issuer of another name.

@@ -177,6 +177,7 @@ fn unauthorized(step: Step, problem: &Problem, words: &str) -> IssueError {
         Step::Challenge => IssueError::Refused(refusal(problem)),
         Step::Directory
         | Step::NewAccount
+        | Step::KeyChange
         | Step::NewOrder
         | Step::Order
         | Step::Authorization

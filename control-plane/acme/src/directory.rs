@@ -16,6 +16,14 @@ use crate::transport::{Answer, Transport};
 pub(crate) struct Directory {
     /// Where the renewal information of a certificate is (RFC 9773 section 3).
     pub(crate) renewal_info: Option<String>,
+    /// Where an account is found by its key.
+    #[serde(default)]
+    pub(crate) new_account: String,
+    /// Where replay nonces are had.
+    #[serde(default)]
+    pub(crate) new_nonce: String,
+    /// Where an account is given another key (RFC 8555 section 7.3.5).
+    pub(crate) key_change: Option<String>,
     #[serde(default)]
     meta: Meta,
 }

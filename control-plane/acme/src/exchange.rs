@@ -15,6 +15,8 @@ pub(crate) enum Step {
     Directory,
     /// Makes the account, or finds it.
     NewAccount,
+    /// Gives the account another key.
+    KeyChange,
     /// Places an order.
     NewOrder,
     /// Looks at an order.

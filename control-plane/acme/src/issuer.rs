@@ -12,11 +12,12 @@ use sealwax_core::issuer::{
     IssueError, Issuer, OrderChallenge, OrderRequest, OrderStatus, OrderView, RenewalInfo,
 };
 use sealwax_core::secret::Sealer;
-use sealwax_core::store::Store;
+use sealwax_core::store::{Store, StoreError};
 use sealwax_core::{Chain, Clock};
 use tokio::sync::OnceCell;
 
 use crate::account::AccountSource;
+use crate::adopt::{AdoptError, FoundAccount};
 use crate::answered::Answered;
 use crate::ask::{NONCE_ROUNDS_MAX, ask, settle};
 use crate::classify::Failed;
@@ -91,16 +92,39 @@ impl AcmeIssuer {
             .await
     }
 
-    async fn account(&self) -> Result<&Account, IssueError> {
-        let directory = self.directory().await?;
-        let source = AccountSource {
+    /// Whether an account is kept; nobody is asked.
+    ///
+    /// # Errors
+    /// The store.
+    pub async fn has_account(&self) -> Result<bool, StoreError> {
+        Ok(self.store.account(&self.settings.name).await?.is_some())
+    }
+
+    /// Takes over an account that another program made, and returns its URL. Said again, it is
+    /// done once.
+    ///
+    /// # Errors
+    /// There is another account already, the key is of no use, or the CA or the store.
+    pub async fn adopt(&self, found: &FoundAccount) -> Result<String, AdoptError> {
+        let source = self.source().await?;
+        let account = Box::pin(source.adopt(found)).await?;
+        // One that is in use is the same: another would have been refused.
+        Ok(self.account.get_or_init(async move || account).await.id().to_owned())
+    }
+
+    async fn source(&self) -> Result<AccountSource<'_>, IssueError> {
+        Ok(AccountSource {
             settings: &self.settings,
             transport: &self.transport,
-            directory,
+            directory: self.directory().await?,
             store: self.store.as_ref(),
             sealer: self.sealer.as_ref(),
             clock: self.clock.as_ref(),
-        };
+        })
+    }
+
+    async fn account(&self) -> Result<&Account, IssueError> {
+        let source = self.source().await?;
         self.account
             .get_or_try_init(|| Box::pin(async move { source.load_or_create().await }))
             .await

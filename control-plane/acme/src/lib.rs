@@ -12,12 +12,14 @@
 //! workflow does, from its records.
 
 mod account;
+mod adopt;
 mod answered;
 mod ask;
 mod classify;
 mod directory;
 mod exchange;
 mod issuer;
+mod jws;
 pub mod key;
 mod limit;
 mod nonce;
@@ -28,6 +30,7 @@ pub mod settings;
 mod shelf;
 mod transport;
 
+pub use adopt::{AdoptError, FoundAccount};
 pub use issuer::AcmeIssuer;
 pub use sealwax_core::budget;
 pub use settings::{ExternalAccountBinding, IssuerSettings, SettingsError};

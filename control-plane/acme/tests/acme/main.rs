@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod accounts;
 #[cfg(test)]
+mod adoption;
+#[cfg(test)]
 mod ca;
 #[cfg(test)]
 mod contract;
