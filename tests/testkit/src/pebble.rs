@@ -94,6 +94,8 @@ pub struct PebbleSettings {
     pub nonces_refused_percent: u8,
     /// Out of 100 orders, how many start with an authorization that is still valid.
     pub authorizations_reused_percent: u8,
+    /// It takes every challenge for answered and looks at none.
+    pub believing: bool,
 }
 
 impl PebbleSettings {
@@ -105,7 +107,14 @@ impl PebbleSettings {
             validity: Duration::from_secs(90 * 86_400),
             nonces_refused_percent: 5,
             authorizations_reused_percent: 0,
+            believing: false,
         }
+    }
+
+    /// As it is by default, except that it believes everything: for what is not about validation.
+    #[must_use]
+    pub const fn believing() -> Self {
+        Self { believing: true, ..Self::validating_at(9) }
     }
 }
 
@@ -200,6 +209,12 @@ impl Pebble {
         self.process.log().matches("Issued certificate serial").count()
     }
 
+    /// Accounts made since it started.
+    #[must_use]
+    pub fn accounts(&self) -> usize {
+        self.process.log().lines().filter(|line| line.contains(" accounts in memory")).count()
+    }
+
     /// The path that it fetches, or tried to, for the last challenge of `domain`.
     #[must_use]
     pub fn challenge_path(&self, domain: &str) -> Option<String> {
@@ -251,6 +266,9 @@ fn spawn(folder: &TempDir, settings: &PebbleSettings, dns: &ChallengeDns) -> Res
         command.current_dir(folder.path()).args(["-config", "pebble.json"]);
         command.arg("-dnsserver").arg(dns.address().to_string());
         command.env("PEBBLE_VA_NOSLEEP", "1");
+        if settings.believing {
+            command.env("PEBBLE_VA_ALWAYS_VALID", "1");
+        }
         command.env("PEBBLE_WFE_NONCEREJECT", settings.nonces_refused_percent.to_string());
         command.env("PEBBLE_AUTHZREUSE", settings.authorizations_reused_percent.to_string());
     })
