@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::PemObject as _;
-use sealwax_core::certificate::{CertificateSource, Chain, ChainError, verify};
+use sealwax_core::certificate::{CertificateFacts, CertificateSource, Chain, ChainError, verify};
 use sealwax_core::issuer::{IssueError, Issuer};
 use sealwax_core::secret::{SealError, SealPlace, Sealer};
 use sealwax_core::store::{
@@ -13,7 +13,7 @@ use sealwax_core::store::{
 };
 use sealwax_core::{
     Clock, DomainRecord, Jitter, Notifier, PrivateKey, Registration, Timestamp, apply, notice,
-    watch,
+    schedule, watch,
 };
 use sealwax_protocol::DomainName;
 use sealwax_workflow::Lane;
@@ -45,20 +45,29 @@ pub struct Certificates {
 
 impl Certificates {
     /// Puts a certificate in place that was brought along, and registers the domain if nobody
-    /// did. It is served from now on and never renewed by itself.
+    /// did. It is served from now on and never renewed by itself, unless the account of a
+    /// configured issuer ordered it: then it is as if it had been ordered here.
     ///
     /// # Errors
-    /// Chain, key and name do not fit together, or the store.
+    /// Chain, key and name do not fit together, there is no such issuer, or the store.
     pub async fn import(
         &self,
         domain: &DomainName,
         chain_pem: &str,
         key_pem: &str,
+        ordered_from: Option<&str>,
     ) -> Result<DomainRecord, CertificateError> {
         let now = self.clock.now();
         let chain = Chain::from_pem(chain_pem.to_owned())?;
         let key = read_key(key_pem)?;
         let facts = verify(&chain, &key, domain, now, CertificateSource::Imported)?;
+        let facts = match ordered_from {
+            None => facts,
+            Some(issuer) if self.issuers.iter().any(|one| one.name() == issuer) => {
+                ordered(facts, issuer, domain)
+            }
+            Some(issuer) => return Err(CertificateError::NoIssuer(issuer.to_owned())),
+        };
         let sealed = self.sealer.seal(SealPlace::Certificate(domain.as_str()), &key).await?;
         let stored = StoredCertificate { chain, key: sealed };
         let detail = format!("serial {}, valid until {}", facts.serial, facts.not_after);
@@ -77,8 +86,17 @@ impl Certificates {
                     (DomainRecord::registered(domain.clone(), said, now), Expected::Absent)
                 }
             };
-            let mut record = apply::imported(record, facts.clone());
-            record.watch = watch::begun(&facts, now, &*self.jitter);
+            // Brought along once more: who ordered it is known from the first time.
+            let same = record.certificate.as_ref();
+            let same = same.filter(|held| held.fingerprint_sha256 == facts.fingerprint_sha256);
+            let issuer = same.and_then(|held| held.ordered_from.as_deref());
+            let facts = match issuer {
+                Some(issuer) => ordered(facts.clone(), issuer, domain),
+                None => facts.clone(),
+            };
+            let watch = watch::begun(&facts, now, &*self.jitter);
+            let mut record = apply::imported(record, facts);
+            record.watch = watch;
             let happened = event(now, "certificate.imported", detail.clone());
             let replace = CertificateChange::Replace(stored.clone());
             if let Some(record) = self.write(record, expected, happened, replace).await? {
@@ -124,6 +142,34 @@ impl Certificates {
         Err(CertificateError::Contended(domain.clone()))
     }
 
+    /// The certificate that is served, with its private key in clear. That it was taken out is
+    /// with the domain's events before it is handed out.
+    ///
+    /// # Errors
+    /// There is none, its key does not open, or the store.
+    pub async fn export(
+        &self,
+        domain: &DomainName,
+    ) -> Result<(Chain, PrivateKey), CertificateError> {
+        for _ in 0..RELOADS_MAX {
+            let none = || CertificateError::None(domain.clone());
+            let entry = self.load(domain).await?.ok_or_else(none)?;
+            let stored = entry.certificate.ok_or_else(none)?;
+            let place = SealPlace::Certificate(domain.as_str());
+            let key = self.sealer.open(place, &stored.key).await?;
+            let facts = entry.stored.record.certificate.as_ref();
+            let serial = facts.map_or("unknown", |facts| facts.serial.as_str());
+            let exported =
+                event(self.clock.now(), "certificate.exported", format!("serial {serial}"));
+            let expected = Expected::Version(entry.stored.version);
+            let keep = CertificateChange::Keep;
+            if self.write(entry.stored.record, expected, exported, keep).await?.is_some() {
+                return Ok((stored.chain, key));
+            }
+        }
+        Err(CertificateError::Contended(domain.clone()))
+    }
+
     async fn load(&self, domain: &DomainName) -> Result<Option<Entry>, StoreError> {
         let mut entries = self.store.load(std::slice::from_ref(domain)).await?;
         Ok(entries.pop().flatten())
@@ -151,7 +197,19 @@ impl Certificates {
     }
 }
 
-fn read_key(pem: &str) -> Result<PrivateKey, CertificateError> {
+/// As if it had been ordered here by the issuer's account.
+fn ordered(facts: CertificateFacts, issuer: &str, domain: &DomainName) -> CertificateFacts {
+    let place = schedule::Place::of(domain);
+    CertificateFacts {
+        source: CertificateSource::Acme,
+        ordered_from: Some(issuer.to_owned()),
+        renew_at: Some(schedule::renew_at(facts.not_before, facts.not_after, place)),
+        ..facts
+    }
+}
+
+/// A private key from PKCS#8 in PEM.
+pub(crate) fn read_key(pem: &str) -> Result<PrivateKey, CertificateError> {
     let key = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes());
     let key = key.map_err(|_| CertificateError::Key)?;
     Ok(PrivateKey::new(Zeroizing::new(key.secret_pkcs8_der().to_vec())))
@@ -177,6 +235,9 @@ pub enum CertificateError {
     /// There is no certificate.
     #[error("{0} has no certificate")]
     None(DomainName),
+    /// It is said to be ordered from an issuer there is not.
+    #[error("there is no issuer {0:?} in the configuration")]
+    NoIssuer(String),
     /// Another account, or nobody's here, ordered it.
     #[error("the certificate of {0} was not ordered by a configured issuer; revoke it with its CA")]
     NotOurs(DomainName),

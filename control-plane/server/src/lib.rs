@@ -1,5 +1,6 @@
 //! The sealwax binary: configuration, composition, edge and admin APIs, command line
 
+pub mod accounts;
 pub mod admin;
 pub mod app;
 pub mod bootstrap;
@@ -12,6 +13,7 @@ pub mod feed;
 pub mod last_good;
 pub mod metrics;
 pub mod notify;
+pub(crate) mod pem;
 pub mod permission;
 pub mod pki;
 pub mod system;

@@ -29,23 +29,29 @@ struct NoParts;
 
 impl Fleet for NoParts {
     fn glance(&self) -> FleetView {
-        FleetView {
-            version: "0.0.0".to_owned(),
-            now: "2026-01-01T00:00:00Z".to_owned(),
-            census: None,
-            queue: Vec::new(),
-            runs_in_flight: 0,
-            handshakes_held: 0,
-            names_in_memory: 0,
-            edges: 1,
-            issuers: Vec::new(),
-            hours: Vec::new(),
-        }
+        no_fleet()
     }
 
     fn edges(&self) -> EdgesView {
         let edge = EdgeView { node_id: "edge-1".to_owned(), nacks: 2, ..EdgeView::default() };
         EdgesView { edges: vec![edge] }
+    }
+}
+
+/// Nothing is going on.
+pub(crate) fn no_fleet() -> FleetView {
+    FleetView {
+        version: "0.0.0".to_owned(),
+        now: "2026-01-01T00:00:00Z".to_owned(),
+        census: None,
+        queue: Vec::new(),
+        runs_in_flight: 0,
+        handshakes_held: 0,
+        names_in_memory: 0,
+        edges: 1,
+        issuers: Vec::new(),
+        budgets: Vec::new(),
+        hours: Vec::new(),
     }
 }
 
@@ -81,6 +87,7 @@ pub(crate) fn api(registry: Registry, certificates: Certificates, feed: Feed) ->
     AdminApi {
         registry,
         certificates,
+        accounts: Accounts::default(),
         health: Arc::new(Well(Ok(()))),
         fleet: Arc::new(NoParts),
         feed,
@@ -384,7 +391,7 @@ async fn the_openapi_document_names_every_path_and_no_other() {
         .split(['"', '\n'])
         .filter(|part| part.starts_with('/') && !part.starts_with("//"))
         .collect();
-    assert_eq!(routes.len(), 15, "{routes:?}");
+    assert_eq!(routes.len(), 18, "{routes:?}");
     let paths = document["paths"].as_object().unwrap();
     for path in &routes {
         assert!(paths.contains_key(*path), "{path}");
@@ -568,4 +575,44 @@ async fn a_certificate_brought_along_must_fit_and_is_not_repeated_when_it_does_n
     assert!(!told.to_string().contains("PRIVATE"), "{told}");
     let (status, _) = world.json(Method::POST, &format!("{path}/revoke"), "").await;
     assert_eq!(status, 409);
+}
+
+#[tokio::test]
+async fn an_export_has_chain_and_key_and_is_kept_by_nobody() {
+    let world = world();
+    let (chain_pem, key_pem) = crate::certificates::tests::made("a.example.com");
+    let body = json!({"chain_pem": chain_pem, "key_pem": key_pem}).to_string();
+    let path = "/v1/domains/a.example.com/certificate";
+    assert_eq!(world.json(Method::PUT, path, body).await.0, 200);
+    let (status, _) = world.json(Method::GET, &format!("{path}/export"), "").await;
+    assert_eq!(status, 405, "nothing that fetches links takes a key out");
+    let export = format!("{path}/export");
+    let response = world.send(Method::POST, &export, "").await;
+    assert_eq!(response.headers()["cache-control"], "no-store");
+    let told: Value = serde_json::from_str(&text(response).await).unwrap();
+    assert_eq!((&told["chain_pem"], &told["key_pem"]), (&json!(chain_pem), &json!(key_pem)));
+    let (status, problem) =
+        world.json(Method::POST, "/v1/domains/b.example.com/certificate/export", "").await;
+    assert_eq!(
+        (status, &problem["type"]),
+        (404, &json!("urn:sealwax:problem:certificate-not-found"))
+    );
+}
+
+#[tokio::test]
+async fn an_account_is_taken_over_for_an_issuer_there_is() {
+    let world = world();
+    let (status, told) = world.json(Method::GET, "/v1/issuers", "").await;
+    assert_eq!((status, told), (200, json!({"issuers": []})));
+    let (_, key_pem) = crate::certificates::tests::made("a.example.com");
+    let path = "/v1/issuers/nobody/account";
+    let body = json!({"key_pem": key_pem}).to_string();
+    assert_eq!(world.json(Method::PUT, path, body).await.0, 404);
+    for body in ["", "{}", "{\"key_pem\": \"secret\", \"more\": 1}"] {
+        let (status, problem) = world.json(Method::PUT, path, body).await;
+        assert_eq!(status, 400);
+        assert!(!problem["detail"].as_str().unwrap().contains("secret"), "{problem}");
+    }
+    let (status, _) = world.json(Method::PUT, path, "{\"key_pem\": \"no key\"}").await;
+    assert_eq!(status, 422);
 }

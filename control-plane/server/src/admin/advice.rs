@@ -164,6 +164,7 @@ pub(super) const KINDS: &[(&str, &str)] = &[
     ("certificate.failed", "no certificate: the platform is told"),
     ("certificate.imported", "a certificate was brought along"),
     ("certificate.expiring", "the imported certificate comes to its end"),
+    ("certificate.exported", "the certificate was taken out with its private key"),
     ("certificate.revoked", "the certificate was revoked"),
     ("certificate.erased", "the certificate and its key were deleted"),
     ("notification.dropped", "the platform could not be told and is not any more"),

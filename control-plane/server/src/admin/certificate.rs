@@ -3,16 +3,22 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use super::domains::malformed_body;
 use super::view::DomainView;
 use super::{AdminApi, parse_name};
 use crate::certificates::CertificateError;
+use crate::pem::private_key_pem;
 use crate::registry::RegistryError;
 use crate::web::{PROBLEM_JSON, Problem};
+
+/// What an export takes beside chain and key: field names and the domain.
+const ENVELOPE_BYTES: usize = 512;
 
 /// A certificate and its key.
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -24,9 +30,30 @@ pub(super) struct CertificateBody {
     #[serde(deserialize_with = "wiped")]
     #[schema(value_type = String)]
     key_pem: Zeroizing<String>,
+    /// The configured issuer whose account ordered it, as after taking over that account: it is
+    /// renewed by itself then, as the renewal that it is.
+    #[serde(default)]
+    ordered_from: Option<String>,
 }
 
-fn wiped<'de, D: Deserializer<'de>>(from: D) -> Result<Zeroizing<String>, D::Error> {
+/// A certificate that was taken out, with its key.
+#[derive(Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Exported {
+    /// The domain.
+    pub domain: String,
+    /// The chain, leaf first, PEM.
+    pub chain_pem: String,
+    /// The leaf's private key, PKCS#8 in PEM.
+    #[serde(serialize_with = "clear", deserialize_with = "wiped")]
+    #[schema(value_type = String)]
+    pub key_pem: Zeroizing<String>,
+}
+
+fn clear<S: Serializer>(text: &Zeroizing<String>, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(text)
+}
+
+pub(super) fn wiped<'de, D: Deserializer<'de>>(from: D) -> Result<Zeroizing<String>, D::Error> {
     String::deserialize(from).map(Zeroizing::new)
 }
 
@@ -50,7 +77,8 @@ pub(super) async fn import(
     // The parser's words may quote what it stumbled over, and that may be the key.
     let said: CertificateBody = serde_json::from_slice(&body)
         .map_err(|_| malformed_body("the body is {\"chain_pem\": TEXT, \"key_pem\": TEXT}"))?;
-    let record = api.certificates.import(&domain, &said.chain_pem, &said.key_pem).await?;
+    let from = said.ordered_from.as_deref();
+    let record = api.certificates.import(&domain, &said.chain_pem, &said.key_pem, from).await?;
     Ok(Json(DomainView::from(&record)))
 }
 
@@ -71,6 +99,37 @@ pub(super) async fn revoke(
     Ok((StatusCode::ACCEPTED, Json(DomainView::from(&record))))
 }
 
+/// Takes the certificate that is served out, with its private key. Needs a token that may take
+/// keys, is audited, and leaves an event with the domain.
+#[utoipa::path(post, path = "/v1/domains/{domain}/certificate/export", tag = "domains",
+    params(("domain" = String, Path, description = "The domain")),
+    responses(
+        (status = 200, description = "Chain and key", body = Exported),
+        (status = "4XX", description = "Refused", body = Problem, content_type = PROBLEM_JSON),
+        (status = "5XX", description = "Try again", body = Problem, content_type = PROBLEM_JSON)))]
+pub(super) async fn export(
+    State(api): State<AdminApi>,
+    Path(domain): Path<String>,
+) -> Result<Response, Problem> {
+    let domain = parse_name(&domain)?;
+    let (chain, key) = api.certificates.export(&domain).await?;
+    let exported = Exported {
+        domain: domain.to_string(),
+        chain_pem: chain.pem().to_owned(),
+        key_pem: private_key_pem(key.expose()),
+    };
+    // Room for all of it, so that the buffer never moves and leaves a copy behind; wiped when it
+    // is sent.
+    let room = 2 * (exported.chain_pem.len() + exported.key_pem.len()) + ENVELOPE_BYTES;
+    let mut body = Zeroizing::new(Vec::with_capacity(room));
+    serde_json::to_writer(&mut *body, &exported).map_err(|_| {
+        let said = "the answer cannot be written";
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", said)
+    })?;
+    let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")];
+    Ok((headers, Bytes::from_owner(body)).into_response())
+}
+
 impl From<CertificateError> for Problem {
     fn from(error: CertificateError) -> Self {
         let detail = error.to_string();
@@ -80,6 +139,9 @@ impl From<CertificateError> for Problem {
             }
             CertificateError::None(_) => {
                 Self::new(StatusCode::NOT_FOUND, "certificate-not-found", detail)
+            }
+            CertificateError::NoIssuer(_) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "no-such-issuer", detail)
             }
             CertificateError::NotOurs(_) => Self::new(StatusCode::CONFLICT, "not-ours", detail),
             CertificateError::Ca(_) => Self::new(StatusCode::BAD_GATEWAY, "ca-refused", detail),

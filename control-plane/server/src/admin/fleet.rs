@@ -39,6 +39,9 @@ pub struct FleetView {
     pub edges: u64,
     /// How each certificate authority is.
     pub issuers: Vec<IssuerStanding>,
+    /// What is left of their limits that all names share; empty until it was read, and without
+    /// limits.
+    pub budgets: Vec<BudgetView>,
     /// What this process did in each of the last 48 hours in which it did something.
     pub hours: Vec<Hour>,
 }
@@ -50,6 +53,22 @@ pub struct LaneView {
     pub lane: String,
     /// Domains in it.
     pub waiting: u64,
+    /// How long the one that came first has waited, in seconds.
+    pub oldest_s: u64,
+}
+
+/// What is left of a certificate authority's limit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BudgetView {
+    /// The issuer.
+    pub issuer: String,
+    /// `orders` (new orders of the account, all replicas together) or `requests` (requests for
+    /// new orders from this process's address).
+    pub limit: String,
+    /// How many can be used now.
+    pub left: u64,
+    /// How many when nothing is used.
+    pub of: u64,
 }
 
 /// The connected edges.

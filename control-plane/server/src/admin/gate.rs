@@ -70,9 +70,9 @@ impl Limits {
 }
 
 /// What a request needs. Whatever only looks is known by its method; a private key leaves by one
-/// kind of path only.
+/// kind of path only, and an account key comes in by one.
 fn needed(method: &Method, path: &str) -> Scope {
-    if path.ends_with("/certificate/key") || path.ends_with("/export") {
+    if path.ends_with("/export") || path.ends_with("/account") {
         return Scope::Keys;
     }
     match *method {
@@ -169,8 +169,9 @@ mod tests {
             (Method::PUT, format!("{domain}/certificate"), Scope::Write),
             (Method::POST, format!("{domain}/renew"), Scope::Write),
             (Method::from_bytes(b"ODD").unwrap(), domain.to_owned(), Scope::Write),
-            (Method::GET, format!("{domain}/certificate/key"), Scope::Keys),
-            (Method::POST, format!("{domain}/export"), Scope::Keys),
+            (Method::POST, format!("{domain}/certificate/export"), Scope::Keys),
+            (Method::PUT, "/v1/issuers/ca/account".to_owned(), Scope::Keys),
+            (Method::GET, "/v1/issuers".to_owned(), Scope::Read),
         ] {
             assert_eq!(needed(&method, &path), scope, "{method} {path}");
         }

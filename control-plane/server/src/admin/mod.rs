@@ -10,6 +10,7 @@ mod explain;
 mod fleet;
 mod gate;
 mod health;
+mod issuers;
 mod limit;
 mod name;
 mod openapi;
@@ -28,6 +29,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post, put};
 use tokio_util::sync::CancellationToken;
 
+use crate::accounts::Accounts;
 use crate::certificates::Certificates;
 use crate::config::AccessField;
 use crate::feed::Feed;
@@ -38,10 +40,12 @@ use crate::web::{Bounds, Problem, bound};
 pub use advice::{Advice, caa_name, caa_of};
 pub(crate) use batch::LINE_BYTES_MAX;
 pub use batch::{BatchLine, BatchResult};
+pub use certificate::Exported;
 pub use domains::RegistrationBody;
 pub use explain::{Explanation, Moment};
-pub use fleet::{EdgeView, EdgesView, Fleet, FleetView, LaneView, NackView};
+pub use fleet::{BudgetView, EdgeView, EdgesView, Fleet, FleetView, LaneView, NackView};
 pub use health::{Health, Troubles};
+pub use issuers::{AccountView, IssuerView, IssuersView};
 pub use name::{NameError, parse_name};
 pub use openapi::openapi;
 pub use scope::{Scope, Tokens};
@@ -60,6 +64,8 @@ pub struct AdminApi {
     pub registry: Registry,
     /// Certificates brought along and taken back.
     pub certificates: Certificates,
+    /// The accounts of the issuers.
+    pub accounts: Accounts,
     /// Whether the process can do its work.
     pub health: Arc<dyn Health>,
     /// The process's own parts.
@@ -95,11 +101,14 @@ impl AdminApi {
             .route("/v1/domains/{domain}/renew", post(domains::renew))
             .route("/v1/domains/{domain}/certificate", put(certificate::import))
             .route("/v1/domains/{domain}/certificate/revoke", post(certificate::revoke))
+            .route("/v1/domains/{domain}/certificate/export", post(certificate::export))
             .route("/v1/domains/{domain}/events", get(domains::events))
             .route("/v1/domains/{domain}/explain", get(domains::explain))
             .route("/v1/events", get(stream::events))
             .route("/v1/fleet", get(fleet::glance))
             .route("/v1/edges", get(fleet::edges))
+            .route("/v1/issuers", get(issuers::list))
+            .route("/v1/issuers/{issuer}/account", put(issuers::adopt))
             .route("/metrics", get(health::metrics))
             .layer(from_fn_with_state(gate, gate::check));
         let open = Router::new()

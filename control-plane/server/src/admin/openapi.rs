@@ -5,7 +5,7 @@ use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{batch, certificate, domains, fleet, health, stream};
+use super::{batch, certificate, domains, fleet, health, issuers, stream};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -24,6 +24,9 @@ use super::{batch, certificate, domains, fleet, health, stream};
         fleet::edges,
         certificate::import,
         certificate::revoke,
+        certificate::export,
+        issuers::list,
+        issuers::adopt,
         health::alive,
         health::ready,
         health::metrics,

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use sealwax_core::Clock;
-use sealwax_workflow::Queue;
+use sealwax_workflow::{BudgetLeft, Queue};
 use sealwax_xds::XdsServer;
 
 use super::parts::App;
-use crate::admin::{EdgeView, EdgesView, Fleet, FleetView, LaneView, NackView};
+use crate::admin::{BudgetView, EdgeView, EdgesView, Fleet, FleetView, LaneView, NackView};
 use crate::catalog::Catalog;
-use crate::metrics::{Activity, CensusBoard, IssuerBoard, Sampler};
+use crate::metrics::{Activity, BudgetBoard, CensusBoard, IssuerBoard, Sampler};
 
 pub(super) struct ProcessFleet {
     clock: Arc<dyn Clock>,
@@ -19,6 +19,7 @@ pub(super) struct ProcessFleet {
     sampler: Arc<Sampler>,
     census: Arc<CensusBoard>,
     issuers: Arc<IssuerBoard>,
+    budgets: Arc<BudgetBoard>,
     activity: Arc<Activity>,
 }
 
@@ -32,6 +33,7 @@ impl ProcessFleet {
             sampler: Arc::clone(&app.watch.sampler),
             census: Arc::clone(&app.watch.census),
             issuers: Arc::clone(&app.watch.issuers),
+            budgets: Arc::clone(&app.watch.budgets),
             activity: Arc::clone(&app.watch.activity),
         }
     }
@@ -43,6 +45,7 @@ impl Fleet for ProcessFleet {
         let lane = |backlog: sealwax_workflow::Backlog| LaneView {
             lane: backlog.lane.as_str().to_owned(),
             waiting: wide(backlog.waiting),
+            oldest_s: backlog.oldest.as_secs(),
         };
         FleetView {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -54,6 +57,7 @@ impl Fleet for ProcessFleet {
             names_in_memory: self.catalog.cached(),
             edges: wide(self.xds.edges().len()),
             issuers: self.issuers.all(),
+            budgets: self.budgets.all().into_iter().map(budget).collect(),
             hours: self.activity.hours(now),
         }
     }
@@ -61,6 +65,10 @@ impl Fleet for ProcessFleet {
     fn edges(&self) -> EdgesView {
         EdgesView { edges: self.xds.edges().into_iter().map(shown).collect() }
     }
+}
+
+fn budget(one: BudgetLeft) -> BudgetView {
+    BudgetView { issuer: one.issuer, limit: one.limit.to_owned(), left: one.left, of: one.of }
 }
 
 fn shown(edge: sealwax_xds::EdgeView) -> EdgeView {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use sealwax_acme::{AcmeIssuer, ExternalAccountBinding, IssuerSettings};
 use sealwax_core::budget::{Limit, Limits};
-use sealwax_core::issuer::Issuer;
 use sealwax_core::record::KeyType;
 use sealwax_core::secret::Sealer;
 use sealwax_core::store::Store;
@@ -24,8 +23,8 @@ pub(super) fn build(
     store: &Arc<dyn Store>,
     sealer: &Arc<dyn Sealer>,
     clock: &Arc<dyn Clock>,
-) -> Result<Vec<Arc<dyn Issuer>>, AppError> {
-    let one = |issuer: &config::Issuer| -> Result<Arc<dyn Issuer>, AppError> {
+) -> Result<Vec<Arc<AcmeIssuer>>, AppError> {
+    let one = |issuer: &config::Issuer| -> Result<Arc<AcmeIssuer>, AppError> {
         let (store, sealer, clock) = (Arc::clone(store), Arc::clone(sealer), Arc::clone(clock));
         let built = AcmeIssuer::new(settings(issuer)?, store, sealer, clock);
         Ok(Arc::new(built.map_err(|error| refused(issuer, &error))?))

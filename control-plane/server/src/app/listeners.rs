@@ -60,6 +60,7 @@ impl Listeners {
         let admin = AdminApi {
             registry: registry(app, config),
             certificates: app.certificates.clone(),
+            accounts: app.accounts.clone(),
             health: Arc::new(ProcessHealth::new(app)),
             fleet: Arc::new(ProcessFleet::new(app)),
             feed: app.watch.feed.clone(),

@@ -93,7 +93,7 @@ fn work(app: &App, config: &Config, tasks: &TaskTracker, stop: &CancellationToke
         config.renewal.sweep_interval,
         stop.clone(),
     ));
-    app.watch.start(&app.store, &app.clock, config.telemetry.census_rate, tasks, stop);
+    app.watch.start(&app.store, &app.clock, &app.queue, config.telemetry.census_rate, tasks, stop);
     // Nobody else can open an embedded store to do it.
     if app.store.exclusive() && !config.retired_keks.is_empty() {
         let (store, sealer) = (Arc::clone(&app.upkeep), Arc::clone(&app.sealer));

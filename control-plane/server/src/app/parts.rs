@@ -16,6 +16,7 @@ use super::issuers;
 use super::keys::LocalKeys;
 use super::sealing::ProvenSealer;
 use super::watch::{Eyes, Watch};
+use crate::accounts::Accounts;
 use crate::catalog::{CacheBounds, Catalog, CatalogParts, EdgeTenants, Serving, WildcardZones};
 use crate::certificates::Certificates;
 use crate::config::{self, Config};
@@ -51,6 +52,8 @@ pub struct App {
     pub watch: Watch,
     /// Certificates brought along and taken back.
     pub certificates: Certificates,
+    /// The accounts of the issuers.
+    pub accounts: Accounts,
     /// Tells the platform.
     pub notifier: Arc<dyn Notifier>,
     /// The store, for what is done to all of it.
@@ -78,7 +81,8 @@ impl App {
         let proven = Arc::new(ProvenSealer::open(config, &*store).await?);
         let sealer = Arc::clone(&proven) as Arc<dyn Sealer>;
         let (last_good, keeper) = open_last_good(&config.store)?.unzip();
-        let issuers = eyes.issuers(issuers::build(&config.issuers, &store, &sealer, &clock)?);
+        let acme = issuers::build(&config.issuers, &store, &sealer, &clock)?;
+        let issuers = eyes.issuers(acme.clone());
         let announcements = Arc::new(Announcements::default());
         let notifier: Arc<dyn Notifier> =
             Arc::new(Webhooks::new(&config.notify, Arc::clone(&clock))?);
@@ -120,8 +124,7 @@ impl App {
             catalog.fall_back_on(copy.clone());
         }
         let source = Arc::clone(&catalog) as Arc<dyn sealwax_xds::CertificateSource>;
-        let max_wait = config.issuance.max_wait.duration();
-        let source = eyes.source(source, max_wait);
+        let source = eyes.source(source, config.issuance.max_wait.duration());
         let xds = Arc::new(XdsServer::new(xds_config(config), Arc::clone(&source) as _));
         announcements.connect(Arc::clone(&catalog), Arc::clone(&xds), queue.clone());
         let seen = SamplerParts {
@@ -140,6 +143,7 @@ impl App {
             announcements,
             watch,
             certificates,
+            accounts: Accounts::of(&acme),
             notifier,
             upkeep,
             sealer: proven,

@@ -8,7 +8,7 @@ use sealwax_core::permission::Permission;
 use sealwax_core::store::Store;
 use sealwax_core::{Clock, Timestamp};
 use sealwax_protocol::DomainName;
-use sealwax_workflow::Announcer;
+use sealwax_workflow::{Announcer, Queue};
 use sealwax_xds::CertificateSource;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -16,8 +16,8 @@ use tokio_util::task::TaskTracker;
 use super::Announcements;
 use crate::feed::Feed;
 use crate::metrics::{
-    Activity, CensusBoard, IssuerBoard, MeteredIssuer, MeteredPermission, MeteredSource,
-    MeteredStore, Metrics, Sampler, take_census,
+    Activity, BudgetBoard, CensusBoard, IssuerBoard, MeteredIssuer, MeteredPermission,
+    MeteredSource, MeteredStore, Metrics, Sampler, take_census, watch_budgets,
 };
 use crate::trail::Trail;
 
@@ -33,6 +33,8 @@ pub struct Watch {
     pub census: Arc<CensusBoard>,
     /// How certificate authorities are.
     pub issuers: Arc<IssuerBoard>,
+    /// What is left of their limits.
+    pub budgets: Arc<BudgetBoard>,
     /// The last hours.
     pub activity: Arc<Activity>,
     /// The steps between two writes.
@@ -45,11 +47,16 @@ impl Watch {
         &self,
         store: &Arc<dyn Store>,
         clock: &Arc<dyn Clock>,
+        queue: &Queue,
         census_rate: u64,
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) {
         tasks.spawn(Arc::clone(&self.sampler).serve(stop.clone()));
+        let (budgets, metrics) = (Arc::clone(&self.budgets), self.metrics.clone());
+        let watched =
+            watch_budgets(queue.clone(), Arc::clone(clock), budgets, metrics, stop.clone());
+        tasks.spawn(watched);
         let (store, clock) = (Arc::clone(store), Arc::clone(clock));
         let (board, metrics) = (Arc::clone(&self.census), self.metrics.clone());
         tasks.spawn(take_census(store, clock, census_rate, board, metrics, stop.clone()));
@@ -81,27 +88,30 @@ impl Eyes {
             sampler: Arc::new(sampler),
             census: Arc::default(),
             issuers: self.issuers,
+            budgets: Arc::default(),
             activity: self.activity,
             trail: self.trail,
         }
     }
 
     pub(super) fn store(&self, store: Arc<dyn Store>) -> Arc<dyn Store> {
-        Arc::new(MeteredStore::new(
+        let metered = MeteredStore::new(
             store,
             Arc::clone(&self.clock),
             self.metrics.clone(),
             Arc::clone(&self.activity),
             self.feed.clone(),
             self.trail.clone(),
-        ))
+        );
+        Arc::new(metered)
     }
 
-    pub(super) fn issuers(&self, issuers: Vec<Arc<dyn Issuer>>) -> Vec<Arc<dyn Issuer>> {
-        let one = |issuer| -> Arc<dyn Issuer> {
+    pub(super) fn issuers<I: Issuer>(&self, issuers: Vec<Arc<I>>) -> Vec<Arc<dyn Issuer>> {
+        let one = |issuer: Arc<I>| -> Arc<dyn Issuer> {
             let (clock, board) = (Arc::clone(&self.clock), Arc::clone(&self.issuers));
             let (metrics, trail) = (self.metrics.clone(), self.trail.clone());
-            Arc::new(MeteredIssuer::new(issuer, clock, metrics, board, trail))
+            let metered = MeteredIssuer::new(issuer, clock, metrics, board, trail);
+            Arc::new(metered)
         };
         issuers.into_iter().map(one).collect()
     }
@@ -112,11 +122,13 @@ impl Eyes {
         max_wait: Duration,
     ) -> Arc<MeteredSource> {
         let (clock, trail) = (Arc::clone(&self.clock), self.trail.clone());
-        Arc::new(MeteredSource::new(source, self.metrics.clone(), max_wait, clock, trail))
+        let metered = MeteredSource::new(source, self.metrics.clone(), max_wait, clock, trail);
+        Arc::new(metered)
     }
 
     pub(super) fn permission(&self, permission: Arc<dyn Permission>) -> Arc<dyn Permission> {
-        Arc::new(MeteredPermission::new(permission, self.metrics.clone()))
+        let metered = MeteredPermission::new(permission, self.metrics.clone());
+        Arc::new(metered)
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: DomainCommand,
     },
-    /// Show certificates, bring them along, and have them revoked.
+    /// Show certificates, bring them along, take them out, and have them revoked.
     Cert {
         #[command(subcommand)]
         command: CertCommand,
@@ -144,8 +144,24 @@ pub(super) enum CertCommand {
     /// Bring certificates along, from two files or from what another program keeps. They are
     /// served at once.
     Import(CertImport),
+    /// Take a certificate out with its private key, into two files that are not there yet. Needs
+    /// a token that may take keys.
+    Export(CertExport),
     /// Have the CA revoke certificates; others are issued at once.
     Revoke(Names),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CertExport {
+    /// The domain.
+    #[arg(value_name = "DOMAIN")]
+    pub(super) domain: String,
+    /// Where the chain goes, leaf first, in PEM.
+    #[arg(long, value_name = "FILE")]
+    pub(super) chain: PathBuf,
+    /// Where the private key goes, PKCS#8 in PEM.
+    #[arg(long, value_name = "FILE")]
+    pub(super) key: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -163,6 +179,10 @@ pub(super) struct CertImport {
     /// folder, acme.json, the folder of auto-ssl's file storage.
     #[arg(long, num_args = 2, value_names = ["PROGRAM", "PATH"], conflicts_with = "chain")]
     pub(super) from: Vec<String>,
+    /// The program's ACME account is taken over too, for an issuer that has none. This allows to
+    /// replace its key at the CA where that is RSA: the program can order nothing more then.
+    #[arg(long, requires = "from")]
+    pub(super) take_account: bool,
 }
 
 /// A program whose certificates can be taken over.

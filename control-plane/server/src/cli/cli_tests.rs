@@ -274,3 +274,40 @@ async fn completions_and_manual_pages_know_every_command() {
     }
     std::fs::remove_dir_all(folder).unwrap();
 }
+
+/// The inline code of a document, fenced blocks left out.
+fn inline_code(text: &str) -> Vec<String> {
+    let outside = text.split("```").step_by(2);
+    let spans = outside.flat_map(|part| part.split('`').skip(1).step_by(2));
+    spans.map(|span| span.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+}
+
+#[test]
+fn every_command_the_documents_name_is_there() {
+    use clap::error::ErrorKind;
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let folder = std::fs::read_dir(root.join("docs")).unwrap();
+    let documents = folder.map(|entry| entry.unwrap().path()).chain([root.join("README.md")]);
+    let mut seen = 0;
+    for path in documents.filter(|path| path.extension().is_some_and(|kind| kind == "md")) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for code in inline_code(&text).iter().filter(|code| code.starts_with("sealwax ")) {
+            // What a shell does with the rest is the shell's matter.
+            let words = code.split(' ').take_while(|word| !matches!(*word, ">" | "|" | "<"));
+            let words = words.map(|word| if word == "…" { "x" } else { word });
+            let incomplete = |error: &clap::Error| {
+                matches!(
+                    error.kind(),
+                    ErrorKind::MissingRequiredArgument
+                        | ErrorKind::MissingSubcommand
+                        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+                )
+            };
+            if let Err(error) = Arguments::try_parse_from(words) {
+                assert!(incomplete(&error), "{}: `{code}`: {error}", path.display());
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 20, "{seen}");
+}

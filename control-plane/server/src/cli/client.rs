@@ -64,7 +64,9 @@ impl AdminClient {
             request = request.json(body);
         }
         let answer = self.send(request).await?;
-        serde_json::from_slice(&bounded(answer).await?).map_err(|error| {
+        // It may hold a key.
+        let body = Zeroizing::new(bounded(answer).await?);
+        serde_json::from_slice(&body).map_err(|error| {
             Failed::new(format!("{} answered something else: {error}", self.server))
         })
     }

@@ -64,7 +64,7 @@ async fn rewrap(output: &mut Output, file: Option<&Path>) -> Outcome {
     let (config, store) = open(file).await?;
     let sealer = key_sealer(&config).await.map_err(failed)?;
     sealer.check(&store).await.map_err(failed)?;
-    let mut progress = Progress::new(None);
+    let mut progress = Progress::new(about(&store).await);
     let run = rewrap_keys(&store, &sealer, |so_far| progress.at(so_far.seen, 0));
     let done = until_stopped(run).await;
     progress.end();
@@ -93,7 +93,7 @@ async fn copy(output: &mut Output, copy: &CopyStore) -> Outcome {
     sealer.check(&source).await.map_err(failed)?;
     let target = open_store(&target_config.store, clock()).await.map_err(failed)?;
     target.init().await.map_err(failed)?;
-    let mut progress = Progress::new(None);
+    let mut progress = Progress::new(about(&source).await);
     let run = copy_store(&source, &target, |so_far| progress.at(so_far.verified, 0));
     let done = until_stopped(run).await;
     progress.end();
@@ -108,6 +108,12 @@ async fn copy(output: &mut Output, copy: &CopyStore) -> Outcome {
          {accounts} accounts\n",
         seen.saturating_sub(written)
     ))
+}
+
+/// How many domains there are, for the time left: about, because AWS counts every six hours.
+async fn about(store: &DynamoStore) -> Option<u64> {
+    let facts = store.facts().await.ok()?;
+    facts.indexes.into_iter().map(|(_, items)| items).max().filter(|items| *items > 0)
 }
 
 /// What is done stays done, whichever way it ends.

@@ -11,6 +11,7 @@
 //! as what they stand in front of: no part knows that it is measured.
 
 mod activity;
+mod budgets;
 mod census;
 mod issuer;
 mod manual;
@@ -22,6 +23,7 @@ mod source;
 mod store;
 
 pub use activity::{Activity, Hour};
+pub use budgets::{BudgetBoard, watch as watch_budgets};
 pub use census::{Census, CensusBoard, take as take_census};
 pub use issuer::{IssuerBoard, IssuerStanding, MeteredIssuer};
 pub use manual::manual;

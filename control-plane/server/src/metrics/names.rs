@@ -90,6 +90,8 @@ metrics! {
         "Domains that have been due (renewal, retry, order in flight) for five minutes or longer. Read from the due index every minute; counted up to 1,000.");
     QUEUE_WAITING: Gauge = gauge("sealwax_queue_waiting", &["lane"],
         "Domains that wait to be worked on.");
+    QUEUE_OLDEST: Gauge = gauge("sealwax_queue_oldest_seconds", &["lane"],
+        "How long the domain that came first into the lane has waited there; 0 if none does.");
     RUNS: Gauge = gauge("sealwax_runs_in_flight", &[],
         "Domains that are being worked on.");
     EVENTS: Counter = counter("sealwax_lifecycle_events_total", &["kind"],
@@ -102,6 +104,10 @@ metrics! {
         "How long a CA takes for each step.");
     CA_ERRORS: Counter = counter("sealwax_ca_errors_total", &["issuer", "call", "kind"],
         "Steps a CA did not do: `retry`, `rate_limited`, `paused`, `refused`, `misconfigured`, `unknown_outcome`, `order_gone`, `protocol`.");
+    BUDGET_LEFT: Gauge = gauge("sealwax_ca_budget_left", &["issuer", "limit"],
+        "What is left of a CA's limits that all names share: `orders` (new orders of the account, all replicas together) and `requests` (requests for new orders from this process's address). Read every 15 seconds; no figure where `[[issuer]] limits` are none. The limits of single names and of registered domains are in `sealwax explain`.");
+    BUDGET: Gauge = gauge("sealwax_ca_budget", &["issuer", "limit"],
+        "The same limits when nothing is used of them.");
     PERMISSION_SECONDS: Histogram = histogram("sealwax_permission_seconds", &["answer"], CALLS,
         "How long the platform's permission endpoint takes, by answer: `granted`, `denied`, `gone`, `unknown`. Answers from memory are in it.");
     LOOKUPS: Counter = counter("sealwax_lookups_total", &["from", "answer"],

@@ -10,8 +10,8 @@ use sealwax_xds::{EdgeView, XdsServer};
 use tokio_util::sync::CancellationToken;
 
 use super::names::{
-    BUILD, CATALOG_ENTRIES, EDGE_EVENTS, EDGE_FULLEST, EDGE_NAMES, EDGES, HELD, QUEUE_WAITING,
-    RESIDENT, RUNS, STARTED,
+    BUILD, CATALOG_ENTRIES, EDGE_EVENTS, EDGE_FULLEST, EDGE_NAMES, EDGES, HELD, QUEUE_OLDEST,
+    QUEUE_WAITING, RESIDENT, RUNS, STARTED,
 };
 use super::source::Held;
 use super::{MeteredSource, Metrics};
@@ -94,7 +94,9 @@ impl Sampler {
     fn sample(&self) {
         let SamplerParts { queue, catalog, .. } = &self.parts;
         for backlog in queue.backlog() {
-            self.metrics.set_count(&QUEUE_WAITING, &[backlog.lane.as_str()], backlog.waiting);
+            let lane = [backlog.lane.as_str()];
+            self.metrics.set_count(&QUEUE_WAITING, &lane, backlog.waiting);
+            self.metrics.set(&QUEUE_OLDEST, &lane, backlog.oldest.as_secs_f64());
         }
         self.metrics.set_count(&RUNS, &[], queue.in_flight());
         self.metrics.set_count(&CATALOG_ENTRIES, &[], count(catalog.cached()));

@@ -28,7 +28,9 @@ async fn a_failing_domain_is_found_explained_and_seen_to_recover_without_a_reloa
     admin.show_until("broken.example.com", PATIENCE, failed).await.unwrap();
     browser.until_shown("attempt.failed").await.unwrap();
 
-    // The edges.
+    // The edges, in short and in full: names, memory budgets, refusals.
+    browser.until_shown("edge-1").await.unwrap();
+    browser.until("document.querySelector('meter[title=\"1 of 50000\"]') !== null").await.unwrap();
     browser.value("location.hash = '#/edges'").await.unwrap();
     browser.until_shown("edge-1").await.unwrap();
 
@@ -58,7 +60,9 @@ async fn a_failing_domain_is_found_explained_and_seen_to_recover_without_a_reloa
 
 #[tokio::test]
 async fn the_token_is_asked_for_once_and_every_screen_can_be_read() {
-    let plain = Plain::start("token_file = \"token\"").await.unwrap();
+    // A CA with limits: what is left of them is shown.
+    let issuer = "[[issuer]]\nname = \"limited\"\ndirectory = \"https://ca.example/dir\"";
+    let plain = Plain::start(&format!("token_file = \"token\"\n{issuer}")).await.unwrap();
     let mut browser = Browser::start().await.unwrap();
     browser.open(&format!("http://{}/", plain.address())).await.unwrap();
     browser.until("document.getElementById('ask').open").await.unwrap();
@@ -69,6 +73,7 @@ async fn the_token_is_asked_for_once_and_every_screen_can_be_read() {
     browser.press("Enter", "\r").await.unwrap();
     browser.until("document.getElementById('live').textContent === 'live'").await.unwrap();
     browser.until_shown("issued").await.unwrap();
+    browser.until_shown("300 of 300").await.unwrap();
     browser.value("window.before = true").await.unwrap();
     browser.call("Page.reload", json!({})).await.unwrap();
     let again = "!window.before && document.getElementById('live')?.textContent === 'live'";

@@ -17,11 +17,16 @@ export async function edges() {
   ];
 }
 
+// In short, for the page of the fleet.
+export const connected = (all) => table("Connected edges in short", ["Edge", "Certificates held", "Refused"],
+  all.map((edge) => [edge.node_id, held(edge),
+    edge.last_nack ? el("span", { class: "bad" }, `${number(edge.nacks)}, last `, domainLink(edge.last_nack.domain)) : number(edge.nacks)]));
+
 const held = (edge) => el("span", {},
   el("meter", { min: 0, max: edge.budget, high: 0.9 * edge.budget, value: edge.held, title: `${edge.held} of ${edge.budget}` }),
   ` ${number(edge.held)} of ${number(edge.budget)}`);
 
-function span(seconds) {
+export function span(seconds) {
   if (seconds < 120) return `${seconds} s`;
   if (seconds < 7200) return `${Math.floor(seconds / 60)} min`;
   return `${Math.floor(seconds / 3600)} h`;

@@ -1,6 +1,7 @@
 // The fleet at a glance.
 
 import { ask } from "./api.js";
+import { connected, span } from "./edges.js";
 import { card, domainLink, el, number, plot, state, table, time } from "./page.js";
 
 const STATES = ["issued", "pending", "issuing", "deferred", "refused", "parked"];
@@ -9,7 +10,7 @@ const OVERDUE = ["1h", "1d", "7d", "more"];
 const HOURS = 48;
 
 export async function fleet(recent) {
-  const seen = await ask("/v1/fleet");
+  const [seen, { edges }] = await Promise.all([ask("/v1/fleet"), ask("/v1/edges")]);
   document.getElementById("version").textContent = `Sealwax ${seen.version}`;
   const census = seen.census;
   return [
@@ -23,7 +24,7 @@ export async function fleet(recent) {
       census ? calendar(census) : null,
       hours(seen),
       census && Object.keys(census.causes).length ? causes(census) : null,
-      issuers(seen), queue(seen), happenings(recent)),
+      issuers(seen), seen.budgets.length ? budgets(seen) : null, atEdges(edges), queue(seen), happenings(recent)),
   ];
 }
 
@@ -68,8 +69,19 @@ const issuers = (seen) => card("Certificate authorities", table("Certificate aut
     issuer.last_error ? el("span", {}, time(issuer.last_error_at), " ", issuer.last_error) : "–",
   ])));
 
+const LIMITS = { orders: "new orders of the account", requests: "requests for orders from here" };
+
+const budgets = (seen) => card("Budgets left at certificate authorities", table("Budgets left", ["Name", "Limit", "Left"],
+  seen.budgets.map((one) => [one.issuer, LIMITS[one.limit] ?? one.limit, el("span", {},
+    el("meter", { min: 0, max: one.of, low: 0.1 * one.of, optimum: one.of, value: one.left, title: `${one.left} of ${one.of}` }),
+    ` ${number(one.left)} of ${number(one.of)}`)])));
+
+const atEdges = (edges) => card("Edges", edges.length === 0 ? el("p", { class: "soft" }, "None is connected.") : connected(edges));
+
+const waits = (lane) => (lane.waiting === 0 ? "0" : `${number(lane.waiting)}, the first for ${span(lane.oldest_s)}`);
+
 const queue = (seen) => card("Work", table("Work", ["What", "How many"], [
-  ...seen.queue.map((lane) => [`waiting: ${lane.lane}`, lane.waiting]),
+  ...seen.queue.map((lane) => [`waiting: ${lane.lane}`, waits(lane)]),
   ["being worked on", seen.runs_in_flight],
   ["handshakes held", seen.handshakes_held],
   ["names in memory", seen.names_in_memory],

@@ -6,14 +6,11 @@ use aws_lc_rs::rsa;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair,
 };
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject as _;
 use zeroize::Zeroizing;
 
-/// Characters of a PEM line (RFC 7468 section 2).
-const LINE: usize = 64;
+use crate::pem::private_key_pem;
 
 /// A key as PKCS#8.
 ///
@@ -22,13 +19,21 @@ const LINE: usize = 64;
 pub(super) fn as_pkcs8(pem: &str) -> Result<Zeroizing<String>, &'static str> {
     let key = PrivateKeyDer::from_pem_slice(pem.as_bytes())
         .map_err(|_| "there is no unencrypted private key in it")?;
-    match &key {
-        PrivateKeyDer::Pkcs8(key) => Ok(in_pem(key.secret_pkcs8_der())),
+    in_pkcs8(&key)
+}
+
+/// A key in whatever form as PKCS#8 in PEM.
+///
+/// # Errors
+/// As [`as_pkcs8`].
+pub(super) fn in_pkcs8(key: &PrivateKeyDer<'_>) -> Result<Zeroizing<String>, &'static str> {
+    match key {
+        PrivateKeyDer::Pkcs8(key) => Ok(private_key_pem(key.secret_pkcs8_der())),
         PrivateKeyDer::Pkcs1(key) => {
             let pair = rsa::KeyPair::from_der(key.secret_pkcs1_der())
                 .map_err(|_| "its RSA key cannot be used")?;
             let der: Pkcs8V1Der<'_> = pair.as_der().map_err(|_| "its RSA key cannot be used")?;
-            Ok(in_pem(der.as_ref()))
+            Ok(private_key_pem(der.as_ref()))
         }
         PrivateKeyDer::Sec1(key) => sec1(key.secret_sec1_der()),
         _ => Err("its form is not known"),
@@ -40,19 +45,5 @@ fn sec1(der: &[u8]) -> Result<Zeroizing<String>, &'static str> {
     let pairs = curves.into_iter().map(|curve| EcdsaKeyPair::from_private_key_der(curve, der));
     let pair = pairs.flatten().next().ok_or("its curve is neither P-256 nor P-384")?;
     let document = pair.to_pkcs8v1().map_err(|_| "its key cannot be used")?;
-    Ok(in_pem(document.as_ref()))
-}
-
-fn in_pem(der: &[u8]) -> Zeroizing<String> {
-    let body = Zeroizing::new(BASE64_STANDARD.encode(der));
-    let mut pem = Zeroizing::new(String::with_capacity(body.len() + body.len() / LINE + LINE));
-    pem.push_str("-----BEGIN PRIVATE KEY-----\n");
-    for (index, one) in body.chars().enumerate() {
-        if index > 0 && index % LINE == 0 {
-            pem.push('\n');
-        }
-        pem.push(one);
-    }
-    pem.push_str("\n-----END PRIVATE KEY-----\n");
-    pem
+    Ok(private_key_pem(document.as_ref()))
 }

@@ -1,5 +1,7 @@
 //! `sealwax cert`: certificates that are served, brought along, or taken back.
 
+mod accounts;
+mod export;
 mod key;
 mod sources;
 
@@ -32,6 +34,7 @@ pub(super) async fn run(
     match command {
         CertCommand::Show(names) => show(client, output, &names).await,
         CertCommand::Import(from) => import(client, output, &from).await,
+        CertCommand::Export(asked) => export::run(client, output, &asked).await,
         CertCommand::Revoke(names) => revoke(client, output, &names).await,
     }
 }
@@ -66,6 +69,8 @@ async fn revoke(client: &AdminClient, output: &mut Output, names: &Names) -> Out
 struct Brought<'a> {
     chain_pem: &'a str,
     key_pem: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ordered_from: Option<&'a str>,
 }
 
 async fn import(client: &AdminClient, output: &mut Output, asked: &CertImport) -> Outcome {
@@ -77,7 +82,14 @@ async fn import(client: &AdminClient, output: &mut Output, asked: &CertImport) -
     if bundles.is_empty() {
         return Err(Failed::not_found("there is no certificate there"));
     }
-    let mut shown = Shown::default();
+    let taken = match asked.from.as_slice() {
+        [program, path] => {
+            let found = accounts::find(source(program)?, Path::new(path));
+            accounts::take(client, found, asked.take_account).await
+        }
+        _ => accounts::Taken::default(),
+    };
+    let mut shown = Shown { code: taken.code, ..Shown::default() };
     for bundle in bundles {
         let bundle = match bundle {
             Ok(bundle) => bundle,
@@ -87,7 +99,8 @@ async fn import(client: &AdminClient, output: &mut Output, asked: &CertImport) -
             }
         };
         for name in bundle.names.iter().filter(|name| wanted(&asked.domains, name)) {
-            shown.take(output, bring(client, &bundle, name).await)?;
+            let from = taken.issuer_of(&bundle);
+            shown.take(output, bring(client, &bundle, name, from).await)?;
         }
     }
     shown.end(output)
@@ -102,8 +115,13 @@ fn wanted(domains: &[String], name: &str) -> bool {
     domains.is_empty() || domains.iter().any(|domain| domain.eq_ignore_ascii_case(name))
 }
 
-async fn bring(client: &AdminClient, bundle: &Bundle, name: &str) -> Result<DomainView, Failed> {
-    let body = Brought { chain_pem: &bundle.chain, key_pem: &bundle.key };
+async fn bring(
+    client: &AdminClient,
+    bundle: &Bundle,
+    name: &str,
+    ordered_from: Option<&str>,
+) -> Result<DomainView, Failed> {
+    let body = Brought { chain_pem: &bundle.chain, key_pem: &bundle.key, ordered_from };
     let path = ["v1", "domains", name, "certificate"];
     let brought = client.ask(Method::PUT, &path, &[], Some(&body)).await;
     brought.map_err(|failed| Failed { message: format!("{name}: {}", failed.message), ..failed })

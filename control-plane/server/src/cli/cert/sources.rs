@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::super::arguments::CertSource;
 use super::super::exit::Failed;
+use super::accounts::AUTO_SSL;
 use super::{key, read};
 
 /// Deepest folder looked into: Caddy's certificates are three folders down.
@@ -25,6 +26,8 @@ pub(super) struct Bundle {
     pub(super) names: Vec<String>,
     pub(super) chain: String,
     pub(super) key: Zeroizing<String>,
+    /// The account that ordered it, as far as the program notes that.
+    pub(super) account: Option<String>,
 }
 
 impl Bundle {
@@ -44,7 +47,11 @@ impl Bundle {
                 "its certificate is for no name that can be served (wildcards cannot)",
             ));
         }
-        Ok(Self { names, chain: chain.to_owned(), key })
+        Ok(Self { names, chain: chain.to_owned(), key, account: None })
+    }
+
+    fn ordered_by(self, account: Option<String>) -> Self {
+        Self { account, ..self }
     }
 }
 
@@ -67,14 +74,22 @@ pub(super) fn find(from: CertSource, path: &Path) -> Result<Vec<Result<Bundle, F
             let chains = files(&path.join("live"), |name| name == "fullchain.pem")?;
             Ok(chains
                 .into_iter()
-                .map(|chain| Bundle::read(&chain, &chain.with_file_name("privkey.pem")))
+                .map(|chain| {
+                    let bundle = Bundle::read(&chain, &chain.with_file_name("privkey.pem"))?;
+                    Ok(bundle.ordered_by(certbot_account(path, &chain)))
+                })
                 .collect())
         }
         CertSource::Caddy => {
             let chains = files(&path.join("certificates"), |name| name.ends_with(".crt"))?;
             Ok(chains
                 .into_iter()
-                .map(|chain| Bundle::read(&chain, &chain.with_extension("key")))
+                .map(|chain| {
+                    let bundle = Bundle::read(&chain, &chain.with_extension("key"))?;
+                    let ca = chain.strip_prefix(path.join("certificates")).ok();
+                    let ca = ca.and_then(|ca| ca.iter().next()?.to_str().map(str::to_owned));
+                    Ok(bundle.ordered_by(ca))
+                })
                 .collect())
         }
         CertSource::Traefik => traefik(path),
@@ -84,6 +99,16 @@ pub(super) fn find(from: CertSource, path: &Path) -> Result<Vec<Result<Bundle, F
             Ok(found.iter().map(|file| auto_ssl(file)).collect())
         }
     }
+}
+
+/// What `renewal/LINEAGE.conf` says of the account.
+fn certbot_account(root: &Path, chain: &Path) -> Option<String> {
+    let lineage = chain.parent()?.file_name()?.to_str()?;
+    let text = read(&root.join("renewal").join(format!("{lineage}.conf"))).ok()?;
+    let values = text.lines().filter_map(|line| line.split_once('='));
+    values
+        .map(|(name, value)| (name.trim(), value.trim()))
+        .find_map(|(name, value)| (name == "account").then(|| value.to_owned()))
 }
 
 /// One resolver's part of Traefik's `acme.json`.
@@ -107,18 +132,21 @@ fn traefik(path: &Path) -> Result<Vec<Result<Bundle, Failed>>, Failed> {
     let text = text.map_err(|error| odd(&error.to_string()))?;
     let resolvers: std::collections::BTreeMap<String, Resolver> =
         serde_json::from_str(&text).map_err(|_| odd("it is no acme.json of Traefik"))?;
-    let kept = resolvers.into_values().filter_map(|resolver| resolver.certificates).flatten();
+    let kept = resolvers.into_iter().flat_map(|(name, resolver)| {
+        let kept = resolver.certificates.unwrap_or_default().into_iter();
+        kept.map(move |kept| (name.clone(), kept))
+    });
     let decoded = |text: &str| {
         let bytes = BASE64_STANDARD.decode(text).map(Zeroizing::new).ok()?;
         std::str::from_utf8(&bytes).map(|text| Zeroizing::new(text.to_owned())).ok()
     };
     Ok(kept
-        .map(|kept| {
+        .map(|(resolver, kept)| {
             let (chain, key) = (decoded(&kept.certificate), decoded(&Zeroizing::new(kept.key)));
             let (Some(chain), Some(key)) = (chain, key) else {
                 return Err(odd("a certificate in it is not base64"));
             };
-            Bundle::new(&place, &chain, &key)
+            Ok(Bundle::new(&place, &chain, &key)?.ordered_by(Some(resolver)))
         })
         .collect())
 }
@@ -134,11 +162,13 @@ fn auto_ssl(file: &Path) -> Result<Bundle, Failed> {
     let place = file.display().to_string();
     let latest: Latest = serde_json::from_str(&read(file)?)
         .map_err(|_| Failed::new(format!("{place}: not what lua-resty-auto-ssl keeps")))?;
-    Bundle::new(&place, &latest.fullchain_pem, &Zeroizing::new(latest.privkey_pem))
+    let key = Zeroizing::new(latest.privkey_pem);
+    let bundle = Bundle::new(&place, &latest.fullchain_pem, &key)?;
+    Ok(bundle.ordered_by(Some(AUTO_SSL.to_owned())))
 }
 
 /// The files below a folder whose names fit, sorted.
-fn files(folder: &Path, fits: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>, Failed> {
+pub(super) fn files(folder: &Path, fits: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>, Failed> {
     let odd =
         |path: &Path, error: &std::io::Error| Failed::new(format!("{}: {error}", path.display()));
     let mut found = Vec::new();

@@ -5,6 +5,7 @@ mod issuers;
 mod parts;
 
 use http::Method;
+use sealwax_core::Clock as _;
 use serde::Serialize;
 
 use super::arguments::Doctor;
@@ -15,6 +16,7 @@ use super::output::Output;
 use super::serve::load;
 use super::table::table;
 use crate::admin::{EdgesView, FleetView};
+use crate::system::SystemClock;
 
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -81,6 +83,10 @@ pub(super) async fn run(client: &AdminClient, output: &mut Output, doctor: &Doct
     checks.push(parts::key(&config.kek));
     checks.push(parts::listens("xDS", "xds", &config.xds.listen).await);
     checks.push(parts::listens("edge API", "edge", &config.edge.listen).await);
+    for (section, tls) in [("xds", &config.xds.tls), ("edge", &config.edge.tls)] {
+        let shown = tls.iter().map(|files| parts::certificate(section, files, SystemClock.now()));
+        checks.extend(shown);
+    }
     for issuer in &config.issuers {
         checks.extend(issuers::directory(issuer).await);
     }

@@ -3,13 +3,17 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 use sealwax_core::permission::{Permission as _, Verdict as Answer};
+use sealwax_core::{Span, Timestamp};
 use sealwax_protocol::DomainName;
 use tokio::net::{TcpStream, UnixStream};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::Check;
 use crate::admin::FleetView;
-use crate::config::{Kek, Listen, Permission};
+use crate::config::{Kek, Listen, Permission, TlsFiles};
 use crate::permission::AskEndpoint;
 
 /// How long a listener may take to accept a connection.
@@ -18,6 +22,8 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 const NOBODYS: &str = "sealwax-doctor.invalid";
 /// How many may wait in a lane before someone should look.
 const WAITING_MANY: u64 = 10_000;
+/// A listener's certificate should be replaced when less is left of it.
+const EXPIRES_SOON: Span = Span::from_secs(30 * 86_400);
 /// Bits of a file's mode that let others than its owner have it.
 const OTHERS: u32 = 0o077;
 
@@ -59,6 +65,31 @@ pub(super) async fn listens(name: &str, section: &str, at: &Listen) -> Check {
         Ok(Ok(())) => Check::ok(name, ""),
         Ok(Err(error)) => fix(&error.to_string()),
         Err(_) => fix("no answer"),
+    }
+}
+
+/// The certificate a listener shows: there, and valid for a while yet.
+pub(super) fn certificate(section: &str, files: &TlsFiles, now: Timestamp) -> Check {
+    let (name, place) = (format!("certificate of [{section}]"), files.cert_file.display());
+    let fix = "make another with `sealwax envoy certs --renew`; it is read again by itself";
+    let read = || {
+        let pem = std::fs::read(&files.cert_file).map_err(|error| error.to_string())?;
+        let leaf = CertificateDer::from_pem_slice(&pem).map_err(|error| error.to_string())?;
+        let (_, leaf) = X509Certificate::from_der(&leaf).map_err(|error| error.to_string())?;
+        Ok::<_, String>(Timestamp::from_secs(leaf.validity().not_after.timestamp()))
+    };
+    match read() {
+        Err(cause) => Check::failed(
+            name,
+            format!("{place}: {cause}. Run this on the control plane's machine, or {fix}"),
+        ),
+        Ok(until) if until <= now => {
+            Check::failed(name, format!("{place} expired at {until}: no edge connects; {fix}"))
+        }
+        Ok(until) if until.since(now) < EXPIRES_SOON => {
+            Check::warning(name, format!("{place} expires at {until}: {fix}"))
+        }
+        Ok(_) => Check::ok(name, ""),
     }
 }
 
@@ -105,9 +136,18 @@ pub(super) fn work(fleet: &FleetView) -> Check {
 
 pub(super) fn limits(fleet: &FleetView) -> Check {
     let limited = fleet.census.as_ref().and_then(|census| census.causes.get("ca_rate_limited"));
-    match limited {
-        None => Check::ok("limits", ""),
-        Some(domains) => Check::warning(
+    let near = fleet.budgets.iter().find(|one| one.limit == "orders" && one.left * 10 < one.of);
+    match (limited, near) {
+        (None, None) => Check::ok("limits", ""),
+        (None, Some(one)) => Check::warning(
+            "limits",
+            format!(
+                "{} of {} new orders are left at {}: what is new waits its turn soon. Ask the CA \
+                 for a higher limit, or add another [[issuer]]",
+                one.left, one.of, one.issuer
+            ),
+        ),
+        (Some(domains), _) => Check::warning(
             "limits",
             format!(
                 "{domains} domains wait for a limit of their CA; sealwax explain says which. Ask the CA for a higher one if it is the account's, or add another [[issuer]]"
@@ -130,4 +170,46 @@ pub(super) fn certificates(fleet: &FleetView) -> Check {
          list --due-within 1h`, and `sealwax explain` for each"
     );
     Check::warning(name, said)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Verdict;
+    use super::*;
+    use crate::admin::BudgetView;
+
+    fn fleet(left: u64) -> FleetView {
+        let budget =
+            BudgetView { issuer: "ca".to_owned(), limit: "orders".to_owned(), left, of: 300 };
+        FleetView { budgets: vec![budget], ..crate::admin::tests::no_fleet() }
+    }
+
+    #[test]
+    fn a_limit_that_is_nearly_used_up_is_named() {
+        assert_eq!(limits(&fleet(30)).verdict, Verdict::Ok);
+        let near = limits(&fleet(29));
+        assert_eq!(near.verdict, Verdict::Warning);
+        assert!(near.detail.contains("29 of 300") && near.detail.contains("ca"), "{}", near.detail);
+    }
+
+    #[test]
+    fn a_listeners_certificate_is_missed_in_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control-plane.pem");
+        let files = TlsFiles {
+            cert_file: path.clone(),
+            key_file: path.clone(),
+            client_ca_file: path.clone(),
+        };
+        // Valid until 1767225600 + 90 days.
+        let (chain, _) = crate::certificates::tests::made("sealwax-control-plane");
+        let day = |day: i64| Timestamp::from_secs(1_767_225_600 + day * 86_400);
+        assert_eq!(certificate("xds", &files, day(0)).verdict, Verdict::Failed, "none there");
+        std::fs::write(&path, chain).unwrap();
+        for (at, verdict) in [(0, Verdict::Ok), (70, Verdict::Warning), (91, Verdict::Failed)] {
+            let check = certificate("xds", &files, day(at));
+            assert_eq!(check.verdict, verdict, "{}", check.detail);
+            assert!(verdict == Verdict::Ok || check.detail.contains("--renew"));
+        }
+    }
 }

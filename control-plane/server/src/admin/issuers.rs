@@ -1,0 +1,138 @@
+//! The issuers, and taking over the account another program has with one.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use bytes::Bytes;
+use sealwax_acme::{AdoptError, FoundAccount};
+use sealwax_core::issuer::IssueError;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use zeroize::Zeroizing;
+
+use super::AdminApi;
+use super::certificate::wiped;
+use super::domains::malformed_body;
+use crate::accounts::{AccountError, AccountStanding};
+use crate::certificates::read_key;
+use crate::registry::RegistryError;
+use crate::web::{PROBLEM_JSON, Problem};
+
+/// Longest account URL, in bytes.
+const URL_BYTES_MAX: usize = 2_048;
+
+/// The configured issuers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct IssuersView {
+    /// In the configuration's order: the first one is asked first.
+    pub issuers: Vec<IssuerView>,
+}
+
+/// A configured issuer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct IssuerView {
+    /// Its name.
+    pub name: String,
+    /// Its ACME directory.
+    pub directory: String,
+    /// There is an account; otherwise one is made with the first order.
+    pub has_account: bool,
+}
+
+/// An account as another program keeps it.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AccountBody {
+    /// Its private key, PKCS#8 in PEM: P-256 or RSA.
+    #[serde(deserialize_with = "wiped")]
+    #[schema(value_type = String)]
+    key_pem: Zeroizing<String>,
+    /// Its URL, if the program kept that.
+    #[serde(default)]
+    account_url: Option<String>,
+    /// Orders are signed with P-256: an RSA key is replaced by a new one at the CA, if this is
+    /// true, and the other program can order nothing more.
+    #[serde(default)]
+    replace_key: bool,
+}
+
+/// An issuer's account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AccountView {
+    /// The issuer.
+    pub issuer: String,
+    /// The account's URL.
+    pub account_url: String,
+}
+
+/// The configured issuers.
+#[utoipa::path(get, path = "/v1/issuers", tag = "process",
+    responses(
+        (status = 200, description = "The issuers", body = IssuersView),
+        (status = "4XX", description = "Refused", body = Problem, content_type = PROBLEM_JSON),
+        (status = "5XX", description = "Try again", body = Problem, content_type = PROBLEM_JSON)))]
+pub(super) async fn list(State(api): State<AdminApi>) -> Result<Json<IssuersView>, Problem> {
+    let shown = |one: AccountStanding| IssuerView {
+        name: one.name,
+        directory: one.directory,
+        has_account: one.kept,
+    };
+    let all = api.accounts.all().await?;
+    Ok(Json(IssuersView { issuers: all.into_iter().map(shown).collect() }))
+}
+
+/// Takes over the account another program has with the issuer's CA, so that renewals of what it
+/// ordered stay exempt from limits. Needs a token that may take keys: whoever has the account can
+/// revoke.
+#[utoipa::path(put, path = "/v1/issuers/{issuer}/account", tag = "process",
+    params(("issuer" = String, Path, description = "The issuer's name in the configuration")),
+    request_body(content = AccountBody, content_type = "application/json"),
+    responses(
+        (status = 200, description = "It is the issuer's", body = AccountView),
+        (status = 409, description = "It has another account, or the key would be replaced",
+            body = Problem, content_type = PROBLEM_JSON),
+        (status = 422, description = "The key is of no use", body = Problem,
+            content_type = PROBLEM_JSON),
+        (status = "4XX", description = "Refused", body = Problem, content_type = PROBLEM_JSON),
+        (status = "5XX", description = "Try again", body = Problem, content_type = PROBLEM_JSON)))]
+pub(super) async fn adopt(
+    State(api): State<AdminApi>,
+    Path(issuer): Path<String>,
+    body: Bytes,
+) -> Result<Json<AccountView>, Problem> {
+    // The parser's words may quote what it stumbled over, and that may be the key.
+    let said: AccountBody = serde_json::from_slice(&body).map_err(|_| {
+        malformed_body(
+            "the body is {\"key_pem\": TEXT, \"account_url\": TEXT, \"replace_key\": BOOL}",
+        )
+    })?;
+    if said.account_url.as_ref().is_some_and(|url| url.len() > URL_BYTES_MAX) {
+        return Err(malformed_body(format!("account_url has at most {URL_BYTES_MAX} bytes")));
+    }
+    let key = read_key(&said.key_pem)?;
+    let found = FoundAccount { key, url: said.account_url, replace_key: said.replace_key };
+    let account_url = api.accounts.adopt(&issuer, found).await?;
+    Ok(Json(AccountView { issuer, account_url }))
+}
+
+impl From<AccountError> for Problem {
+    fn from(error: AccountError) -> Self {
+        let detail = error.to_string();
+        let (status, kind) = match error {
+            AccountError::NoIssuer(_) => (StatusCode::NOT_FOUND, "no-such-issuer"),
+            AccountError::Store(error) => return RegistryError::Store(error).into(),
+            AccountError::Adopt(AdoptError::HasAnother { .. }) => {
+                (StatusCode::CONFLICT, "account-kept")
+            }
+            AccountError::Adopt(AdoptError::WouldReplaceKey) => {
+                (StatusCode::CONFLICT, "key-replacement")
+            }
+            AccountError::Adopt(AdoptError::Ca(IssueError::Retry { .. })) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "ca-unavailable")
+            }
+            // A key the CA does not know, among others.
+            AccountError::Adopt(_) => (StatusCode::UNPROCESSABLE_ENTITY, "account-refused"),
+        };
+        Self::new(status, kind, detail)
+    }
+}

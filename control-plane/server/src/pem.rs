@@ -1,0 +1,23 @@
+//! Private keys in PEM (RFC 7468), wiped when they are dropped.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use zeroize::Zeroizing;
+
+/// Characters of a line (RFC 7468 section 2).
+const LINE: usize = 64;
+
+/// PKCS#8 in PEM.
+pub(crate) fn private_key_pem(der: &[u8]) -> Zeroizing<String> {
+    let body = Zeroizing::new(BASE64_STANDARD.encode(der));
+    let mut pem = Zeroizing::new(String::with_capacity(body.len() + body.len() / LINE + LINE));
+    pem.push_str("-----BEGIN PRIVATE KEY-----\n");
+    for (index, one) in body.chars().enumerate() {
+        if index > 0 && index % LINE == 0 {
+            pem.push('\n');
+        }
+        pem.push(one);
+    }
+    pem.push_str("\n-----END PRIVATE KEY-----\n");
+    pem
+}
