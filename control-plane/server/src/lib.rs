@@ -18,6 +18,7 @@ pub mod permission;
 pub mod pki;
 pub mod system;
 pub mod telemetry;
+pub mod traces;
 pub mod trail;
 
 pub mod registry;

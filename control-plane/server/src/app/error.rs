@@ -50,6 +50,9 @@ pub enum AppError {
     /// The permission endpoint's client cannot be made.
     #[error("[permission] ask_url cannot be used: {0}")]
     Permission(String),
+    /// Traces cannot be exported.
+    #[error("[telemetry] otlp_url cannot be used: {0}")]
+    Traces(String),
     /// Webhooks cannot be sent.
     #[error("[[notify]]: {0}")]
     Notify(#[from] NotifyError),

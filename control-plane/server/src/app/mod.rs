@@ -81,6 +81,10 @@ pub async fn run_until(config: Config, stop: CancellationToken) -> Result<(), Ap
     if tokio::time::timeout(STOP_WAIT, tasks.wait()).await.is_err() {
         tracing::warn!("some work did not stop in time; it goes on from the store");
     }
+    let traces = app.watch.traces.clone();
+    if tokio::task::spawn_blocking(move || traces.stop()).await.is_err() {
+        tracing::debug!("the last traces are lost");
+    }
     proven
 }
 

@@ -26,6 +26,7 @@ use crate::notify::Webhooks;
 use crate::permission::{AskEndpoint, RegistrationIsPermission};
 use crate::registry;
 use crate::system::{SystemClock, SystemJitter, process_name};
+use crate::traces::Traces;
 
 /// Bytes of certificates kept in memory: about 16,000 P-256 ones.
 const CACHE_BYTES: u64 = 96 * 1024 * 1024;
@@ -74,7 +75,7 @@ impl App {
     pub async fn build(config: &Config) -> Result<Self, AppError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let jitter: Arc<dyn Jitter> = Arc::new(SystemJitter::default());
-        let eyes = Eyes::open(Arc::clone(&clock));
+        let eyes = Eyes::open(Arc::clone(&clock), traces(&config.telemetry)?);
         let opened = Arc::new(open_store(&config.store, Arc::clone(&clock)).await?);
         let upkeep = Arc::clone(&opened) as Arc<dyn Upkeep>;
         let store: Arc<dyn Store> = eyes.store(opened);
@@ -150,6 +151,15 @@ impl App {
             last_good,
             keeper,
         })
+    }
+}
+
+fn traces(configured: &config::Telemetry) -> Result<Traces, AppError> {
+    match &configured.traces {
+        None => Ok(Traces::default()),
+        Some(exporting) => {
+            Traces::to(exporting).map_err(|error| AppError::Traces(error.to_string()))
+        }
     }
 }
 

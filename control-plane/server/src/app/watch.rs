@@ -19,6 +19,7 @@ use crate::metrics::{
     Activity, BudgetBoard, CensusBoard, IssuerBoard, MeteredIssuer, MeteredPermission,
     MeteredSource, MeteredStore, Metrics, Sampler, take_census, watch_budgets,
 };
+use crate::traces::Traces;
 use crate::trail::Trail;
 
 /// What is seen of the process.
@@ -39,6 +40,8 @@ pub struct Watch {
     pub activity: Arc<Activity>,
     /// The steps between two writes.
     pub trail: Trail,
+    /// Of handshakes that wait.
+    pub traces: Traces,
 }
 
 impl Watch {
@@ -71,14 +74,15 @@ pub(super) struct Eyes {
     pub(super) issuers: Arc<IssuerBoard>,
     pub(super) activity: Arc<Activity>,
     pub(super) trail: Trail,
+    pub(super) traces: Traces,
 }
 
 impl Eyes {
-    pub(super) fn open(clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn open(clock: Arc<dyn Clock>, traces: Traces) -> Self {
         let feed = Feed::new(clock.now());
         let (issuers, activity) = (Arc::default(), Arc::default());
         let (metrics, trail) = (Metrics::new(), Trail::default());
-        Self { clock, metrics, feed, issuers, activity, trail }
+        Self { clock, metrics, feed, issuers, activity, trail, traces }
     }
 
     pub(super) fn watch(self, sampler: Sampler) -> Watch {
@@ -91,6 +95,7 @@ impl Eyes {
             budgets: Arc::default(),
             activity: self.activity,
             trail: self.trail,
+            traces: self.traces,
         }
     }
 
@@ -103,7 +108,7 @@ impl Eyes {
             self.feed.clone(),
             self.trail.clone(),
         );
-        Arc::new(metered)
+        Arc::new(metered.traced(self.traces.clone()))
     }
 
     pub(super) fn issuers<I: Issuer>(&self, issuers: Vec<Arc<I>>) -> Vec<Arc<dyn Issuer>> {
@@ -111,7 +116,7 @@ impl Eyes {
             let (clock, board) = (Arc::clone(&self.clock), Arc::clone(&self.issuers));
             let (metrics, trail) = (self.metrics.clone(), self.trail.clone());
             let metered = MeteredIssuer::new(issuer, clock, metrics, board, trail);
-            Arc::new(metered)
+            Arc::new(metered.traced(self.traces.clone()))
         };
         issuers.into_iter().map(one).collect()
     }
@@ -123,12 +128,12 @@ impl Eyes {
     ) -> Arc<MeteredSource> {
         let (clock, trail) = (Arc::clone(&self.clock), self.trail.clone());
         let metered = MeteredSource::new(source, self.metrics.clone(), max_wait, clock, trail);
-        Arc::new(metered)
+        Arc::new(metered.traced(self.traces.clone()))
     }
 
     pub(super) fn permission(&self, permission: Arc<dyn Permission>) -> Arc<dyn Permission> {
         let metered = MeteredPermission::new(permission, self.metrics.clone());
-        Arc::new(metered)
+        Arc::new(metered.traced(self.traces.clone()))
     }
 }
 

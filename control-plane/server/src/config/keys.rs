@@ -229,4 +229,8 @@ keys! {
         "What is logged of each request to the admin API; with `log = \"json\"` as fields of an object.";
     TELEMETRY_CENSUS_RATE: u64 = telemetry.census_rate, Allowed::Integer { min: 0, max: 100_000 }, Value("200"),
         "Records read a second, on average, to count the fleet for metrics and dashboard; 0 counts nothing. At 200 a million domains take 83 minutes; on DynamoDB each is a read unit.";
+    TELEMETRY_OTLP_URL: Url = telemetry.otlp_url, Allowed::Url, Unset("no traces"),
+        "Where traces go (OTLP over HTTP, protobuf), such as `http://127.0.0.1:4318/v1/traces`: one trace for each handshake that waits for its certificate. Headers for it, such as a collector's key, are read from `OTEL_EXPORTER_OTLP_HEADERS`.";
+    TELEMETRY_OTLP_PERCENT: u64 = telemetry.otlp_percent, Allowed::Integer { min: 1, max: 100 }, Value("100"),
+        "How many of a hundred handshakes that wait are traced.";
 }

@@ -31,6 +31,8 @@ pub use reference::reference;
 
 use reader::Reader;
 
+use crate::traces::Exporting;
+
 /// The directory orders go to when no issuer is configured: nothing it issues is trusted.
 pub const STAGING_DIRECTORY: &str = "https://acme-staging-v02.api.letsencrypt.org/directory";
 /// The name of the issuer when none is configured.
@@ -288,6 +290,8 @@ pub struct Telemetry {
     pub access_log: Vec<AccessField>,
     /// Records read a second to count the fleet; 0: it is not counted.
     pub census_rate: u64,
+    /// Where traces go; nowhere if unset.
+    pub traces: Option<Exporting>,
 }
 
 /// A field of the access log.

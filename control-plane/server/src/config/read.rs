@@ -13,6 +13,7 @@ use super::{
     TlsFiles, Xds,
 };
 use crate::notify::EVENTS;
+use crate::traces::Exporting;
 
 /// Reads all sections before giving up on any, so that every problem is noted.
 pub(super) fn read(reader: &mut Reader) -> Option<Config> {
@@ -32,6 +33,8 @@ pub(super) fn read(reader: &mut Reader) -> Option<Config> {
     let log = reader.get(&keys::TELEMETRY_LOG, None);
     let access_log = reader.optional(&keys::TELEMETRY_ACCESS_LOG, None);
     let census_rate = reader.get(&keys::TELEMETRY_CENSUS_RATE, None);
+    let otlp_url = reader.optional(&keys::TELEMETRY_OTLP_URL, None);
+    let otlp_percent = reader.get(&keys::TELEMETRY_OTLP_PERCENT, None);
     let (xds, edge, admin) = (xds?, edge?, admin?);
     refuse_shared_addresses(reader, &xds, &edge, &admin);
     Some(Config {
@@ -51,8 +54,13 @@ pub(super) fn read(reader: &mut Reader) -> Option<Config> {
             log: log?,
             access_log: access_log?.unwrap_or_default().0,
             census_rate: census_rate?,
+            traces: exporting(otlp_url?, otlp_percent?),
         },
     })
+}
+
+fn exporting(url: Option<Url>, percent: u64) -> Option<Exporting> {
+    url.map(|url| Exporting { url, percent })
 }
 
 fn read_xds(reader: &mut Reader) -> Option<Xds> {

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 
 use super::Metrics;
 use super::names::{CA_CALL_SECONDS, CA_ERRORS, ISSUANCE_SECONDS, ORDERS_TOTAL};
+use crate::traces::Traces;
 use crate::trail::Trail;
 
 /// Open orders timed at once; beyond it the oldest ones are not timed.
@@ -74,6 +75,7 @@ pub struct MeteredIssuer {
     board: Arc<IssuerBoard>,
     placed: Cache<String, Placed>,
     trail: Trail,
+    traces: Traces,
 }
 
 impl MeteredIssuer {
@@ -89,17 +91,27 @@ impl MeteredIssuer {
         board.change(inner.name(), |_| {});
         let placed =
             Cache::builder().max_capacity(OPEN_ORDERS_MAX).time_to_live(ORDER_LIFE).build();
-        Self { inner, clock, metrics, board, placed, trail }
+        Self { inner, clock, metrics, board, placed, trail, traces: Traces::default() }
+    }
+
+    /// Telling these traces too.
+    #[must_use]
+    pub fn traced(self, traces: Traces) -> Self {
+        Self { traces, ..self }
     }
 
     async fn timed<T>(
         &self,
-        call: &str,
+        call: &'static str,
+        domain: Option<&DomainName>,
         work: impl Future<Output = Result<T, IssueError>> + Send,
     ) -> Result<T, IssueError> {
-        let started = Instant::now();
+        let (started, name) = (Instant::now(), self.inner.name());
+        let step = domain.map(|domain| self.traces.step(domain, call).at(name));
         let done = work.await;
-        let name = self.inner.name();
+        if let Some(step) = step {
+            step.end(done.as_ref().map(|_| "done").map_err(kind));
+        }
         self.metrics.observe(&CA_CALL_SECONDS, &[name, call], started.elapsed().as_secs_f64());
         match &done {
             Ok(_) => self.well(name, self.clock.now()),
@@ -111,6 +123,11 @@ impl MeteredIssuer {
             }
         }
         done
+    }
+
+    /// Whose order it is, if this process placed it.
+    fn domain_of(&self, order_url: &str) -> Option<DomainName> {
+        self.placed.get(order_url).map(|placed| placed.domain)
     }
 
     fn well(&self, name: &str, now: Timestamp) {
@@ -186,7 +203,8 @@ impl Issuer for MeteredIssuer {
     }
 
     async fn place_order(&self, request: &OrderRequest) -> Result<String, IssueError> {
-        let placed = self.timed("place_order", self.inner.place_order(request)).await;
+        let domain = Some(&request.domain);
+        let placed = self.timed("place_order", domain, self.inner.place_order(request)).await;
         let name = self.inner.name();
         let url = match placed {
             Ok(url) => url,
@@ -203,7 +221,8 @@ impl Issuer for MeteredIssuer {
     }
 
     async fn observe(&self, order_url: &str) -> Result<OrderView, IssueError> {
-        let seen = self.timed("observe", self.inner.observe(order_url)).await;
+        let domain = self.domain_of(order_url);
+        let seen = self.timed("observe", domain.as_ref(), self.inner.observe(order_url)).await;
         match &seen {
             Ok(view) if view.status == OrderStatus::Invalid => self.ended(order_url, "failed"),
             Err(IssueError::OrderGone { .. }) => self.ended(order_url, "failed"),
@@ -213,28 +232,32 @@ impl Issuer for MeteredIssuer {
     }
 
     async fn answer(&self, order_url: &str) -> Result<(), IssueError> {
-        let told = self.timed("answer", self.inner.answer(order_url)).await;
+        let domain = self.domain_of(order_url);
+        let told = self.timed("answer", domain.as_ref(), self.inner.answer(order_url)).await;
         self.note_step(order_url, &told, Some("ca.told"));
         told
     }
 
     async fn finalize(&self, order_url: &str, csr_der: &[u8]) -> Result<(), IssueError> {
-        let done = self.timed("finalize", self.inner.finalize(order_url, csr_der)).await;
+        let domain = self.domain_of(order_url);
+        let done =
+            self.timed("finalize", domain.as_ref(), self.inner.finalize(order_url, csr_der)).await;
         self.note_step(order_url, &done, None);
         done
     }
 
     async fn download(&self, order_url: &str) -> Result<Chain, IssueError> {
-        let chain = self.timed("download", self.inner.download(order_url)).await?;
+        let domain = self.domain_of(order_url);
+        let chain = self.timed("download", domain.as_ref(), self.inner.download(order_url)).await?;
         self.ended(order_url, "issued");
         Ok(chain)
     }
 
     async fn renewal_info(&self, ari_id: &str) -> Result<Option<RenewalInfo>, IssueError> {
-        self.timed("renewal_info", self.inner.renewal_info(ari_id)).await
+        self.timed("renewal_info", None, self.inner.renewal_info(ari_id)).await
     }
 
     async fn revoke(&self, leaf_der: &[u8]) -> Result<(), IssueError> {
-        self.timed("revoke", self.inner.revoke(leaf_der)).await
+        self.timed("revoke", None, self.inner.revoke(leaf_der)).await
     }
 }

@@ -9,18 +9,26 @@ use tokio::time::Instant;
 
 use super::Metrics;
 use super::names::PERMISSION_SECONDS;
+use crate::traces::Traces;
 
 /// A permission, measured.
 pub struct MeteredPermission {
     inner: Arc<dyn Permission>,
     metrics: Metrics,
+    traces: Traces,
 }
 
 impl MeteredPermission {
     /// In front of `inner`.
     #[must_use]
     pub fn new(inner: Arc<dyn Permission>, metrics: Metrics) -> Self {
-        Self { inner, metrics }
+        Self { inner, metrics, traces: Traces::default() }
+    }
+
+    /// Telling these traces too.
+    #[must_use]
+    pub fn traced(self, traces: Traces) -> Self {
+        Self { traces, ..self }
     }
 }
 
@@ -28,6 +36,7 @@ impl MeteredPermission {
 impl Permission for MeteredPermission {
     async fn ask(&self, domain: &DomainName) -> Verdict {
         let started = Instant::now();
+        let step = self.traces.step(domain, "confirm");
         let verdict = self.inner.ask(domain).await;
         let answer = match verdict {
             Verdict::Granted => "granted",
@@ -35,6 +44,7 @@ impl Permission for MeteredPermission {
             Verdict::Denied => "denied",
             Verdict::Unknown { .. } => "unknown",
         };
+        step.end(Ok(answer));
         self.metrics.observe(&PERMISSION_SECONDS, &[answer], started.elapsed().as_secs_f64());
         verdict
     }

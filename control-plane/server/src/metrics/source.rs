@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::Metrics;
 use super::names::{LOOKUP_SECONDS, LOOKUPS};
+use crate::traces::Traces;
 use crate::trail::Trail;
 
 /// Most held names counted: what one edge may be subscribed to.
@@ -24,6 +25,7 @@ pub struct MeteredSource {
     held: Held,
     clock: Arc<dyn Clock>,
     trail: Trail,
+    traces: Traces,
 }
 
 /// The names whose handshakes are held. Cheap to clone.
@@ -51,7 +53,14 @@ impl MeteredSource {
         clock: Arc<dyn Clock>,
         trail: Trail,
     ) -> Self {
-        Self { inner, metrics, held: Held::new(max_wait), clock, trail }
+        let traces = Traces::default();
+        Self { inner, metrics, held: Held::new(max_wait), clock, trail, traces }
+    }
+
+    /// Telling these traces too.
+    #[must_use]
+    pub fn traced(self, traces: Traces) -> Self {
+        Self { traces, ..self }
     }
 
     pub(super) fn held(&self) -> Held {
@@ -71,7 +80,8 @@ const fn answer(lookup: &Lookup) -> &'static str {
 #[async_trait]
 impl CertificateSource for MeteredSource {
     async fn lookup(&self, node_id: &str, name: &DomainName) -> Lookup {
-        let started = Instant::now();
+        let (started, asked) = (Instant::now(), self.clock.now());
+        self.traces.asking(name, node_id, asked);
         let lookup = self.inner.lookup(node_id, name).await;
         let answer = answer(&lookup);
         self.metrics.count(&LOOKUPS, &["asked", answer], 1);
@@ -80,8 +90,16 @@ impl CertificateSource for MeteredSource {
             // Its time runs from the first answer: a later one must not start it over.
             Lookup::Pending | Lookup::Unavailable => {
                 self.held.0.entry_by_ref(name).or_insert(());
+                self.traces.held(name, asked, answer);
             }
-            Lookup::Ready(_) | Lookup::Absent => self.held.0.invalidate(name),
+            Lookup::Ready(_) => {
+                self.held.0.invalidate(name);
+                self.traces.found(name);
+            }
+            Lookup::Absent => {
+                self.held.0.invalidate(name);
+                self.traces.absent(name);
+            }
         }
         lookup
     }
@@ -89,15 +107,20 @@ impl CertificateSource for MeteredSource {
     fn peek(&self, node_id: &str, name: &DomainName) -> Option<Lookup> {
         let lookup = self.inner.peek(node_id, name)?;
         self.metrics.count(&LOOKUPS, &["memory", answer(&lookup)], 1);
+        if matches!(lookup, Lookup::Ready(_)) {
+            self.traces.found(name);
+        }
         Some(lookup)
     }
 
     fn rejected(&self, name: &DomainName, version: &str, node_id: &str, detail: &str) {
         self.inner.rejected(name, version, node_id, detail);
+        self.traces.rejected(name, node_id);
     }
 
     fn delivered(&self, name: &DomainName, version: &str, node_id: &str) {
         self.inner.delivered(name, version, node_id);
         self.trail.note(name, self.clock.now(), "certificate.delivered", node_id);
+        self.traces.delivered(name, node_id);
     }
 }

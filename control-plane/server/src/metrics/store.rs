@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::names::{EVENTS, STORE_CALL_SECONDS, STORE_ERRORS};
 use super::{Activity, Metrics};
 use crate::feed::{Feed, Happening};
+use crate::traces::Traces;
 use crate::trail::Trail;
 
 /// What AWS and its likes call a request that came too soon; the store's errors carry the code.
@@ -29,6 +30,7 @@ pub struct MeteredStore {
     activity: Arc<Activity>,
     feed: Feed,
     trail: Trail,
+    traces: Traces,
 }
 
 impl MeteredStore {
@@ -42,7 +44,13 @@ impl MeteredStore {
         feed: Feed,
         trail: Trail,
     ) -> Self {
-        Self { inner, clock, metrics, activity, feed, trail }
+        Self { inner, clock, metrics, activity, feed, trail, traces: Traces::default() }
+    }
+
+    /// Telling these traces too.
+    #[must_use]
+    pub fn traced(self, traces: Traces) -> Self {
+        Self { traces, ..self }
     }
 
     async fn timed<T>(
@@ -131,7 +139,10 @@ impl Store for MeteredStore {
 
     async fn write(&self, change: Change) -> Result<RecordVersion, StoreError> {
         let told = Told::of(&change);
-        let version = self.timed("write", self.inner.write(change)).await?;
+        let step = self.traces.step(&change.record.domain, "write");
+        let written = self.timed("write", self.inner.write(change)).await;
+        step.end(written.as_ref().map(|_| "written").map_err(kind));
+        let version = written?;
         if let Some(told) = told {
             self.tell(told);
         }
