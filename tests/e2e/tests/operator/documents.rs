@@ -6,6 +6,8 @@ use std::process::Command;
 
 use sealwax_testkit::{Line, LineSettings, PATIENCE, checkout, sealwax_binary};
 
+use crate::sandbox;
+
 #[tokio::test]
 async fn every_command_of_the_tutorial_does_what_it_says() {
     let line = Line::start(LineSettings::default()).await.unwrap();
@@ -17,7 +19,7 @@ async fn every_command_of_the_tutorial_does_what_it_says() {
     let path = format!("{}:{}", binary.parent().unwrap().display(), std::env::var("PATH").unwrap());
 
     let tutorial = std::fs::read_to_string(checkout().unwrap().join("docs/tutorial.md")).unwrap();
-    let blocks = blocks(&tutorial, "sh");
+    let blocks = sandbox::blocks(&tutorial, "sh");
     assert!(blocks.len() >= 10, "{}", blocks.len());
     let mut said = String::new();
     for block in blocks {
@@ -51,13 +53,6 @@ async fn every_command_of_the_tutorial_does_what_it_says() {
     assert!(admin.show("shop10.example.com").await.is_err());
 }
 
-/// The code blocks of a language.
-fn blocks(text: &str, language: &str) -> Vec<String> {
-    let opening = format!("\n```{language}\n");
-    let rest = text.split(&opening).skip(1);
-    rest.map(|block| block.split("\n```").next().unwrap_or_default().to_owned()).collect()
-}
-
 #[test]
 fn every_link_between_documents_leads_somewhere() {
     let root = checkout().unwrap();
@@ -77,7 +72,7 @@ fn every_link_between_documents_leads_somewhere() {
     assert!(looked_at > 20, "{looked_at}");
 }
 
-fn documents(root: &Path) -> Vec<PathBuf> {
+pub(crate) fn documents(root: &Path) -> Vec<PathBuf> {
     let mut found = vec![root.join("README.md"), root.join("CONTRIBUTING.md")];
     let mut folders = vec![root.join("docs")];
     while let Some(folder) = folders.pop() {

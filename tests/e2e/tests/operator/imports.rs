@@ -1,16 +1,17 @@
 //! Certificates of other programs, brought along from the places and in the forms they are kept.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use sealwax_testkit::{PATIENCE, sealwax_binary, wait_until};
 use serde_json::{Value, json};
 
 use crate::plain::Plain;
 
 /// A self-signed certificate for `names` in `chain`, its key in the form `form` makes in `key`.
-fn make(folder: &Path, names: &[&str], chain: &str, key: &str, form: Form) {
+pub(crate) fn make(folder: &Path, names: &[&str], chain: &str, key: &str, form: Form) {
     let path = |name: &str| folder.join(name).display().to_string();
     let (kind, convert): (&[&str], &[&str]) = match form {
         Form::Pkcs8 => {
@@ -36,7 +37,7 @@ fn make(folder: &Path, names: &[&str], chain: &str, key: &str, form: Form) {
 }
 
 #[derive(Clone, Copy)]
-enum Form {
+pub(crate) enum Form {
     Pkcs8,
     Sec1,
     Pkcs1,
@@ -115,4 +116,31 @@ async fn certificates_are_brought_along_from_each_program_and_in_each_form_of_ke
     let none = plain.run(&["cert", "show", "nobody.example.com"]).await.unwrap();
     assert_eq!(none.status.code(), Some(3));
     assert!(!plain.log().contains("PRIVATE KEY"));
+}
+
+#[tokio::test]
+async fn an_import_that_is_stopped_says_where_to_go_on() {
+    use std::io::Write as _;
+    let plain = Plain::start("").await.unwrap();
+    let mut import = Command::new(sealwax_binary().unwrap())
+        .args(["domain", "import", "-"])
+        .env("SEALWAX_SERVER", format!("http://{}", plain.address()))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The file has no end: someone presses Ctrl-C.
+    let mut lines = import.stdin.take().unwrap();
+    lines.write_all(b"one.example.com\ntwo.example.com\n").unwrap();
+    let admin = plain.admin();
+    let registered = async || admin.show("two.example.com").await.ok();
+    wait_until("two domains", PATIENCE, registered).await.unwrap();
+    let process = rustix::process::Pid::from_child(&import);
+    rustix::process::kill_process(process, rustix::process::Signal::INT).unwrap();
+    let output = import.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("--from-line"), "{said}");
+    drop(lines);
 }
