@@ -93,6 +93,7 @@ impl Ca {
     pub(crate) fn remembered(&self, url: &str) {
         if let Some(order) = self.0.lock().unwrap().orders.get_mut(url) {
             order.remembered = true;
+            order.excused = false;
         }
     }
 
@@ -196,7 +197,8 @@ impl Gate {
             placed_at: now,
             placed_by: self.life.instance,
             remembered: false,
-            excused: false,
+            // Whose lease was stolen meanwhile cannot write it down either.
+            excused: world.watch.is_disturbed(self.life.instance, domain),
             validated_at: None,
             valid_at: None,
             refusal: None,
