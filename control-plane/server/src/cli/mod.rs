@@ -2,6 +2,7 @@
 
 mod arguments;
 mod bootstrap;
+mod campaign;
 mod cert;
 mod certs;
 mod client;
@@ -68,6 +69,7 @@ async fn run(arguments: Arguments, output: &mut Output) -> Outcome {
             DomainCommand::Import(from) => import::run(&client()?, output, from).await,
         },
         Command::Cert { command } => cert::run(&client()?, output, command).await,
+        Command::Campaign { command } => campaign::run(&client()?, output, command).await,
         Command::Explain { domain } => explain::run(&client()?, output, &domain).await,
         Command::Envoy { command } => match command {
             EnvoyCommand::Bootstrap(values) => bootstrap::print(output, *values),
