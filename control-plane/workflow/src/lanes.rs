@@ -194,7 +194,7 @@ mod tests {
         assert_eq!(lanes.waiting(Lane::Due), (1, second));
         tokio::time::advance(second).await;
         assert_eq!(lanes.waiting(Lane::Handshake), (1, second));
-        assert_eq!(lanes.pop().map(|(_, lane, _)| lane), Some(Lane::Handshake));
+        assert_eq!(lanes.pop(|_| true).map(|(_, lane, _)| lane), Some(Lane::Handshake));
         assert_eq!(lanes.waiting(Lane::Handshake), (0, Duration::ZERO));
     }
 

@@ -394,7 +394,7 @@ async fn the_openapi_document_names_every_path_and_no_other() {
         .split(['"', '\n'])
         .filter(|part| part.starts_with('/') && !part.starts_with("//"))
         .collect();
-    assert_eq!(routes.len(), 22, "{routes:?}");
+    assert_eq!(routes.len(), 24, "{routes:?}");
     let paths = document["paths"].as_object().unwrap();
     for path in &routes {
         assert!(paths.contains_key(*path), "{path}");
@@ -618,6 +618,10 @@ async fn an_account_is_taken_over_for_an_issuer_there_is() {
     }
     let (status, _) = world.json(Method::PUT, path, "{\"key_pem\": \"no key\"}").await;
     assert_eq!(status, 422);
+    for word in ["rollover", "contact"] {
+        let path = format!("/v1/issuers/nobody/account/{word}");
+        assert_eq!(world.json(Method::POST, &path, "").await.0, 404);
+    }
 }
 
 #[tokio::test]
@@ -651,6 +655,7 @@ async fn a_campaign_that_makes_no_sense_is_refused_with_what_is_wrong() {
         (r#"{"before":"1h","rate":0}"#, "rate"),
         (r#"{"before":"1h","rate":5,"issued_after":"yesterday"}"#, "issued_after"),
         (r#"{"before":"1h","rate":5,"issuer":"other"}"#, "other"),
+        (r#"{"before":"1h","rate":5,"tenant":""}"#, "tenant"),
         (r#"{"before":"1h","rate":5,"states":[]}"#, "states"),
     ] {
         let (status, problem) = world.json(Method::POST, "/v1/campaign", body).await;

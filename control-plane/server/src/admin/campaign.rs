@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::AdminApi;
-use super::domains::malformed_body;
+use super::domains::{check_words, malformed_body};
 use crate::config::parse_span;
 use crate::registry::RegistryError;
 use crate::web::{PROBLEM_JSON, Problem};
@@ -127,6 +127,7 @@ impl CampaignView {
 
 impl CampaignBody {
     fn wanted(self, now: Timestamp) -> Result<Wanted, Problem> {
+        check_words([("tenant", &self.tenant), ("issuer", &self.issuer)])?;
         let issued_before = moment("issued_before", self.issued_before.as_deref())?;
         let selector = Selector {
             tenant: self.tenant,

@@ -109,6 +109,8 @@ impl AdminApi {
             .route("/v1/domains/{domain}/certificate/export", post(certificate::export))
             .route("/v1/domains/{domain}/events", get(domains::events))
             .route("/v1/domains/{domain}/explain", get(domains::explain))
+            .route("/v1/issuers/{issuer}/account/rollover", post(issuers::rollover))
+            .route("/v1/issuers/{issuer}/account/contact", post(issuers::contact))
             .route("/v1/campaign", get(campaign::show).post(campaign::start))
             .route("/v1/campaign/pause", post(campaign::pause))
             .route("/v1/campaign/resume", post(campaign::resume))

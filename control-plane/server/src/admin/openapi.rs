@@ -27,6 +27,8 @@ use super::{batch, campaign, certificate, domains, fleet, health, issuers, strea
         certificate::export,
         issuers::list,
         issuers::adopt,
+        issuers::rollover,
+        issuers::contact,
         campaign::start,
         campaign::show,
         campaign::pause,

@@ -147,7 +147,7 @@ impl App {
             announcements,
             watch,
             certificates,
-            accounts: Accounts::of(&acme),
+            accounts: Accounts::of(&acme, &upkeep),
             notifier,
             upkeep,
             sealer: proven,

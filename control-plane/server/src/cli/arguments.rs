@@ -56,6 +56,11 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: CertCommand,
     },
+    /// Give an issuer's ACME account another key or contact.
+    Account {
+        #[command(subcommand)]
+        command: AccountCommand,
+    },
     /// Replace many certificates before a moment, at a rate, the busiest names first.
     Campaign {
         #[command(subcommand)]
@@ -140,6 +145,20 @@ pub(super) enum DomainCommand {
     Renew(Renew),
     /// Register many domains: one a line, or one JSON object a line.
     Import(Import),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AccountCommand {
+    /// Give the account a new key; what was cut short is gone on with.
+    Rollover {
+        /// The [[issuer]]'s name.
+        issuer: String,
+    },
+    /// Tell the CA the configured contact.
+    Contact {
+        /// The [[issuer]]'s name.
+        issuer: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

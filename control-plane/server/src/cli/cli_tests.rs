@@ -327,3 +327,10 @@ async fn a_campaign_is_started_shown_and_cancelled() {
     assert_eq!(world.run("campaign resume").await.0, FAILED);
     assert_eq!(world.run("campaign start --before soon --rate 5").await.0, FAILED);
 }
+
+#[tokio::test]
+async fn an_account_is_changed_by_its_issuers_name() {
+    let world = world(None).await;
+    assert_eq!(world.run("account rollover other").await.0, NOT_FOUND);
+    assert_eq!(world.run("account contact other").await.0, NOT_FOUND);
+}

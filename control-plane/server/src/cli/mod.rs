@@ -1,5 +1,6 @@
 //! The command line: reads arguments, runs one command, and says how it ended.
 
+mod account;
 mod arguments;
 mod bootstrap;
 mod campaign;
@@ -69,6 +70,7 @@ async fn run(arguments: Arguments, output: &mut Output) -> Outcome {
             DomainCommand::Import(from) => import::run(&client()?, output, from).await,
         },
         Command::Cert { command } => cert::run(&client()?, output, command).await,
+        Command::Account { command } => account::run(&client()?, output, command).await,
         Command::Campaign { command } => campaign::run(&client()?, output, command).await,
         Command::Explain { domain } => explain::run(&client()?, output, &domain).await,
         Command::Envoy { command } => match command {

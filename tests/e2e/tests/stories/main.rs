@@ -4,6 +4,8 @@
 //! at; nothing sleeps.
 
 #[cfg(test)]
+mod account;
+#[cfg(test)]
 mod campaign;
 #[cfg(test)]
 mod command_line;
