@@ -1,21 +1,22 @@
 //! The ACME account of an issuer: one for all replicas, its key sealed in the store.
 
-use instant_acme::{Account, AccountCredentials, ExternalAccountKey, NewAccount};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use instant_acme::{Account, AccountCredentials, ExternalAccountKey, Key, NewAccount};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use sealwax_core::issuer::IssueError;
 use sealwax_core::secret::{SealError, SealPlace, Sealer};
 use sealwax_core::store::{Store, StoreError};
 use sealwax_core::{Clock, PrivateKey, SealedKey};
-use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::ask::ask;
+use crate::ask::{NONCE_ROUNDS_MAX, ask, settle};
+use crate::classify::Failed;
 use crate::directory::Directory;
-use crate::exchange::Step;
+use crate::exchange::{Last, Step, recorded};
+use crate::kept::{CREDENTIALS_BYTES, Kept, unreadable};
 use crate::settings::IssuerSettings;
 use crate::transport::Transport;
-
-/// Room for serialised credentials, so that the buffer never moves and leaves a copy behind.
-const CREDENTIALS_BYTES: usize = 4096;
 
 /// What an account is made from and kept in.
 pub(crate) struct AccountSource<'a> {
@@ -27,17 +28,19 @@ pub(crate) struct AccountSource<'a> {
     pub(crate) clock: &'a dyn Clock,
 }
 
-#[derive(Deserialize)]
-struct Origin {
-    directory: Option<String>,
+/// An account at work, and the sealed credentials it was made from.
+#[derive(Clone)]
+pub(crate) struct Loaded {
+    pub(crate) account: Account,
+    pub(crate) sealed: SealedKey,
 }
 
 impl AccountSource<'_> {
     /// Loads the account, or makes and keeps one. When another replica kept one meanwhile, that
     /// one is used and ours is forgotten: an account nobody uses does no harm.
-    pub(crate) async fn load_or_create(&self) -> Result<Account, IssueError> {
+    pub(crate) async fn load_or_create(&self) -> Result<Loaded, IssueError> {
         if let Some(sealed) = self.kept().await? {
-            return self.restore(&sealed).await;
+            return self.restore(sealed).await;
         }
         let (account, credentials) = self.create().await?;
         let mut text = Zeroizing::new(Vec::with_capacity(CREDENTIALS_BYTES));
@@ -45,27 +48,23 @@ impl AccountSource<'_> {
             detail: format!("the account's credentials cannot be written: {error}"),
         })?;
         let name = &self.settings.name;
-        if self.keep(text).await? {
-            tracing::info!(issuer = %name, account = %account.id(), "ACME account created");
-            return Ok(account);
-        }
+        let ours = self.keep(text).await?;
         let detail = "another replica's account was announced but is not in the store";
         let sealed = self
             .kept()
             .await?
             .ok_or_else(|| IssueError::Retry { after: None, detail: detail.to_owned() })?;
-        self.restore(&sealed).await
+        if ours {
+            tracing::info!(issuer = %name, account = %account.id(), "ACME account created");
+            return Ok(Loaded { account, sealed });
+        }
+        self.restore(sealed).await
     }
 
     /// Keeps credentials. False: others are kept already.
     pub(crate) async fn keep(&self, text: Zeroizing<Vec<u8>>) -> Result<bool, IssueError> {
-        let name = &self.settings.name;
-        let sealed = self
-            .sealer
-            .seal(SealPlace::Account(name), &PrivateKey::new(text))
-            .await
-            .map_err(|error| seal_failed(&error))?;
-        match self.store.create_account(name, &sealed).await {
+        let sealed = self.seal(&PrivateKey::new(text)).await?;
+        match self.store.create_account(&self.settings.name, &sealed).await {
             Ok(()) => Ok(true),
             Err(StoreError::Lost { .. }) => Ok(false),
             Err(error) => Err(store_failed(&error)),
@@ -76,10 +75,17 @@ impl AccountSource<'_> {
         self.store.account(&self.settings.name).await.map_err(|error| store_failed(&error))
     }
 
-    async fn restore(&self, sealed: &SealedKey) -> Result<Account, IssueError> {
+    async fn restore(&self, sealed: SealedKey) -> Result<Loaded, IssueError> {
         let name = &self.settings.name;
-        let opened = self.opened(sealed).await?;
-        self.check_origin(&opened)?;
+        let opened = self.opened(&sealed).await?;
+        let kept = Kept::read(name, &opened)?;
+        self.check_origin(&kept)?;
+        // A rollover was cut short: the CA knows which key is the account's.
+        if let Some(next) = &kept.next_key_pkcs8
+            && let Some(account) = self.account_of(next).await?.filter(|has| has.id() == kept.id)
+        {
+            return Ok(Loaded { account, sealed });
+        }
         let credentials = || {
             serde_json::from_slice::<AccountCredentials>(opened.expose())
                 .map_err(|_| unreadable(name))
@@ -92,7 +98,36 @@ impl AccountSource<'_> {
                 .from_credentials(credentials)
                 .await
         })?;
-        Ok(account.0)
+        Ok(Loaded { account: account.0, sealed })
+    }
+
+    /// The account whose key this is, if the CA knows one.
+    pub(crate) async fn account_of(&self, key: &str) -> Result<Option<Account>, IssueError> {
+        let name = &self.settings.name;
+        let der = BASE64_URL_SAFE_NO_PAD.decode(key).map(Zeroizing::new);
+        let der = der.map_err(|_| unreadable(name))?;
+        let mut round = 0;
+        loop {
+            let der = PrivatePkcs8KeyDer::from(der.as_slice()).clone_key();
+            let key = Key::from_pkcs8_der(der.clone_key()).map_err(|_| unreadable(name))?;
+            let builder = Account::builder_with_http(Box::new(self.transport.clone()));
+            let directory = self.settings.directory.clone();
+            let found = builder.from_key((key, PrivateKeyDer::Pkcs8(der)), directory);
+            let (result, last) = recorded(found).await;
+            if is_unknown(&last) {
+                return Ok(None);
+            }
+            match settle(Step::NewAccount, result, last, self.clock.now()) {
+                Ok(((account, _), _)) => return Ok(Some(account)),
+                Err(Failed::BadNonce) if round < NONCE_ROUNDS_MAX => round += 1,
+                Err(failed) => return Err(failed.into()),
+            }
+        }
+    }
+
+    pub(crate) async fn seal(&self, text: &PrivateKey) -> Result<SealedKey, IssueError> {
+        let sealed = self.sealer.seal(SealPlace::Account(&self.settings.name), text).await;
+        sealed.map_err(|error| seal_failed(&error))
     }
 
     pub(crate) async fn opened(&self, sealed: &SealedKey) -> Result<PrivateKey, IssueError> {
@@ -101,12 +136,10 @@ impl AccountSource<'_> {
     }
 
     /// An account belongs to one CA: a changed directory needs an issuer of another name.
-    fn check_origin(&self, opened: &PrivateKey) -> Result<(), IssueError> {
+    pub(crate) fn check_origin(&self, kept: &Kept) -> Result<(), IssueError> {
         let IssuerSettings { name, directory, .. } = self.settings;
-        let origin: Origin =
-            serde_json::from_slice(opened.expose()).map_err(|_| unreadable(name))?;
-        match origin.directory {
-            Some(of_account) if of_account == *directory => Ok(()),
+        match &kept.directory {
+            Some(of_account) if of_account == directory => Ok(()),
             other => Err(IssueError::Misconfigured {
                 detail: format!(
                     "the account kept for issuer {name:?} belongs to {}, not to {directory}: give \
@@ -149,10 +182,10 @@ impl AccountSource<'_> {
     }
 }
 
-fn unreadable(name: &str) -> IssueError {
-    IssueError::Misconfigured {
-        detail: format!("the credentials kept for issuer {name:?} cannot be read"),
-    }
+/// The CA has no account with the key that signed.
+fn is_unknown(last: &Last) -> bool {
+    let Last::Answered(seen) = last else { return false };
+    seen.problem.as_ref().is_some_and(|problem| problem.telling().kind == "accountDoesNotExist")
 }
 
 fn seal_failed(error: &SealError) -> IssueError {
@@ -163,7 +196,7 @@ fn seal_failed(error: &SealError) -> IssueError {
     IssueError::Retry { after: None, detail }
 }
 
-fn store_failed(error: &StoreError) -> IssueError {
+pub(crate) fn store_failed(error: &StoreError) -> IssueError {
     let detail = error.to_string();
     if matches!(error, StoreError::Misconfigured { .. } | StoreError::Unreadable { .. }) {
         return IssueError::Misconfigured { detail };

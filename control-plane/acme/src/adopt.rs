@@ -12,7 +12,6 @@ use bytes::Bytes;
 use http::Request;
 use http::header::{CONTENT_TYPE, HeaderValue, LOCATION};
 use http_body_util::Full;
-use instant_acme::Account;
 use sealwax_core::PrivateKey;
 use sealwax_core::issuer::IssueError;
 use sealwax_core::record::KeyType;
@@ -20,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::account::AccountSource;
+use crate::account::{AccountSource, Loaded};
 use crate::ask::NONCE_ROUNDS_MAX;
 use crate::classify::{Failed, classify};
 use crate::exchange::{Last, Step, recorded};
@@ -91,7 +90,7 @@ impl Credentials {
 
 impl AccountSource<'_> {
     /// Takes the account over and keeps it. Said again, it is done once.
-    pub(crate) async fn adopt(&self, found: &FoundAccount) -> Result<Account, AdoptError> {
+    pub(crate) async fn adopt(&self, found: &FoundAccount) -> Result<Loaded, AdoptError> {
         let key = AccountKey::from_pkcs8(found.key.expose()).ok_or(AdoptError::Key)?;
         let kept = self.kept_credentials().await?;
         if let Some(kept) = &kept
@@ -127,9 +126,22 @@ impl AccountSource<'_> {
             key::generate(KeyType::EcdsaP256).map_err(|error| protocol(&error.to_string()))?;
         let kept = self.keep_or_find(&Credentials::of(id, &new, &self.settings.directory)).await?;
         let signing = kept.key().ok_or(AdoptError::Key)?;
+        self.change_key(url, id, old, &signing).await?;
+        Ok(())
+    }
+
+    /// Tells the CA: the new key signs that it is to be the account's, and the old one signs that.
+    pub(crate) async fn change_key(
+        &self,
+        url: &str,
+        id: &str,
+        old: &AccountKey,
+        new: &AccountKey,
+    ) -> Result<(), IssueError> {
+        let unusable = || protocol("an account key cannot be used");
         let inner = Protected { account: None, nonce: None, url };
-        let change = json!({"account": id, "oldKey": old.jwk().ok_or(AdoptError::Key)?});
-        let inner = signing.sign(&inner, &change).ok_or(AdoptError::Key)?;
+        let change = json!({"account": id, "oldKey": old.jwk().ok_or_else(unusable)?});
+        let inner = new.sign(&inner, &change).ok_or_else(unusable)?;
         self.post(Step::KeyChange, old, Some(id), url, &inner).await?;
         Ok(())
     }

@@ -178,6 +178,7 @@ fn unauthorized(step: Step, problem: &Problem, words: &str) -> IssueError {
         Step::Directory
         | Step::NewAccount
         | Step::KeyChange
+        | Step::Contact
         | Step::NewOrder
         | Step::Order
         | Step::Authorization

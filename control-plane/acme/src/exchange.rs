@@ -33,6 +33,8 @@ pub(crate) enum Step {
     RenewalInfo,
     /// Revokes.
     Revoke,
+    /// Replaces the account's contact; doing it twice does no harm.
+    Contact,
 }
 
 impl Step {

@@ -14,9 +14,9 @@ use sealwax_core::issuer::{
 use sealwax_core::secret::Sealer;
 use sealwax_core::store::{Store, StoreError};
 use sealwax_core::{Chain, Clock};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, RwLock};
 
-use crate::account::AccountSource;
+use crate::account::{AccountSource, Loaded};
 use crate::adopt::{AdoptError, FoundAccount};
 use crate::answered::Answered;
 use crate::ask::{NONCE_ROUNDS_MAX, ask, settle};
@@ -38,7 +38,7 @@ pub struct AcmeIssuer {
     sealer: Arc<dyn Sealer>,
     clock: Arc<dyn Clock>,
     directory: OnceCell<Directory>,
-    account: OnceCell<Account>,
+    account: RwLock<Option<Loaded>>,
     orders: OrderShelf,
     answered: Answered,
 }
@@ -64,7 +64,7 @@ impl AcmeIssuer {
             sealer,
             clock,
             directory: OnceCell::new(),
-            account: OnceCell::new(),
+            account: RwLock::default(),
             orders: OrderShelf::default(),
             answered: Answered::default(),
         })
@@ -107,12 +107,18 @@ impl AcmeIssuer {
     /// There is another account already, the key is of no use, or the CA or the store.
     pub async fn adopt(&self, found: &FoundAccount) -> Result<String, AdoptError> {
         let source = self.source().await?;
-        let account = Box::pin(source.adopt(found)).await?;
+        let loaded = Box::pin(source.adopt(found)).await?;
+        let id = loaded.account.id().to_owned();
         // One that is in use is the same: another would have been refused.
-        Ok(self.account.get_or_init(async move || account).await.id().to_owned())
+        *self.account.write().await = Some(loaded);
+        Ok(id)
     }
 
-    async fn source(&self) -> Result<AccountSource<'_>, IssueError> {
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        self.clock.as_ref()
+    }
+
+    pub(crate) async fn source(&self) -> Result<AccountSource<'_>, IssueError> {
         Ok(AccountSource {
             settings: &self.settings,
             transport: &self.transport,
@@ -123,11 +129,43 @@ impl AcmeIssuer {
         })
     }
 
-    async fn account(&self) -> Result<&Account, IssueError> {
+    pub(crate) async fn account(&self) -> Result<Account, IssueError> {
+        if let Some(loaded) = &*self.account.read().await {
+            return Ok(loaded.account.clone());
+        }
+        let mut place = self.account.write().await;
+        if let Some(loaded) = &*place {
+            return Ok(loaded.account.clone());
+        }
         let source = self.source().await?;
-        self.account
-            .get_or_try_init(|| Box::pin(async move { source.load_or_create().await }))
-            .await
+        let loaded = Box::pin(async move { source.load_or_create().await }).await?;
+        Ok(place.insert(loaded).account.clone())
+    }
+
+    /// The account is loaded anew when it is needed next.
+    pub(crate) async fn forget_account(&self) {
+        *self.account.write().await = None;
+        // These sign with the key of when they were seen.
+        self.orders.clear();
+    }
+
+    /// What the CA refused may have been signed with a key that another process replaced: if other
+    /// credentials are kept than those at work, they are loaded anew.
+    async fn has_another_account(&self, error: &IssueError) -> bool {
+        let may_be = matches!(
+            error,
+            IssueError::Misconfigured { .. }
+                | IssueError::Protocol { .. }
+                | IssueError::OrderGone { .. }
+        );
+        let known = self.account.read().await.as_ref().map(|loaded| loaded.sealed.clone());
+        let Some(known) = known.filter(|_| may_be) else { return false };
+        let kept = self.store.account(&self.settings.name).await;
+        let other = matches!(kept, Ok(Some(kept)) if kept != known);
+        if other {
+            self.forget_account().await;
+        }
+        other
     }
 
     async fn new_order(
@@ -178,36 +216,32 @@ impl AcmeIssuer {
     }
 }
 
-#[async_trait]
-impl Issuer for AcmeIssuer {
-    fn name(&self) -> &str {
-        &self.settings.name
-    }
-
-    async fn place_order(&self, request: &OrderRequest) -> Result<String, IssueError> {
+/// The calls, each once.
+impl AcmeIssuer {
+    async fn place_order_once(&self, request: &OrderRequest) -> Result<String, IssueError> {
         let account = self.account().await?;
         let ari = self.directory().await?.renewal_info.is_some();
         let replaced = request.replaces.as_deref().filter(|id| ari && renewal::well_formed(id));
         let Some((authority, serial)) = replaced.and_then(|id| id.split_once('.')) else {
-            return self.new_order(account, request, None).await;
+            return self.new_order(&account, request, None).await;
         };
         let replaced = CertificateIdentifier {
             authority_key_identifier: authority.into(),
             serial: serial.into(),
         };
-        match self.new_order(account, request, Some(&replaced)).await {
+        match self.new_order(&account, request, Some(&replaced)).await {
             // Replaced already, unknown to the CA, or another account's (RFC 9773 section 5):
             // the certificate is needed all the same.
             Err(IssueError::Protocol { detail } | IssueError::Misconfigured { detail }) => {
                 let domain = request.domain.as_str();
                 tracing::debug!(domain, detail, "the CA objects to `replaces`: ordering without");
-                self.new_order(account, request, None).await
+                self.new_order(&account, request, None).await
             }
             other => other,
         }
     }
 
-    async fn observe(&self, order_url: &str) -> Result<OrderView, IssueError> {
+    async fn observe_once(&self, order_url: &str) -> Result<OrderView, IssueError> {
         let (mut order, retry_after) = self.fetch(order_url).await?;
         let mut view = OrderView {
             url: order_url.to_owned(),
@@ -225,8 +259,8 @@ impl Issuer for AcmeIssuer {
         match view.status {
             OrderStatus::Pending => {
                 self.look_at_authorization(&mut order).await?;
-                let thumbprint = self.account().await?.key_thumbprint();
-                match pending(&mut order, thumbprint)? {
+                let account = self.account().await?;
+                match pending(&mut order, account.key_thumbprint())? {
                     Pending::Challenge(challenge) => view.challenge = Some(challenge),
                     Pending::Settled => {}
                     Pending::Failed(refusal) => {
@@ -250,7 +284,7 @@ impl Issuer for AcmeIssuer {
         Ok(view)
     }
 
-    async fn answer(&self, order_url: &str) -> Result<(), IssueError> {
+    async fn answer_once(&self, order_url: &str) -> Result<(), IssueError> {
         let mut order = match self.orders.take_in(order_url, AcmeStatus::Pending) {
             Some(order) => order,
             None => self.fetch(order_url).await?.0,
@@ -259,8 +293,8 @@ impl Issuer for AcmeIssuer {
             return Ok(());
         }
         self.look_at_authorization(&mut order).await?;
-        let thumbprint = self.account().await?.key_thumbprint();
-        let found = pending(&mut order, thumbprint)?;
+        let account = self.account().await?;
+        let found = pending(&mut order, account.key_thumbprint())?;
         let Pending::Challenge(challenge @ OrderChallenge { processing: false, .. }) = found else {
             return Ok(());
         };
@@ -282,7 +316,7 @@ impl Issuer for AcmeIssuer {
         Ok(answered)
     }
 
-    async fn finalize(&self, order_url: &str, csr_der: &[u8]) -> Result<(), IssueError> {
+    async fn finalize_once(&self, order_url: &str, csr_der: &[u8]) -> Result<(), IssueError> {
         let mut order = match self.orders.take_in(order_url, AcmeStatus::Ready) {
             Some(order) => order,
             None => self.fetch(order_url).await?.0,
@@ -300,7 +334,7 @@ impl Issuer for AcmeIssuer {
         Ok(finalized)
     }
 
-    async fn download(&self, order_url: &str) -> Result<Chain, IssueError> {
+    async fn download_once(&self, order_url: &str) -> Result<Chain, IssueError> {
         let mut order = match self.orders.take_in(order_url, AcmeStatus::Valid) {
             Some(order) => order,
             None => self.fetch(order_url).await?.0,
@@ -320,6 +354,54 @@ impl Issuer for AcmeIssuer {
         Chain::from_pem(pem).map_err(|error| IssueError::Protocol { detail: error.to_string() })
     }
 
+    async fn revoke_once(&self, leaf_der: &[u8]) -> Result<(), IssueError> {
+        let account = self.account().await?;
+        let certificate = CertificateDer::from_slice(leaf_der);
+        let request = RevocationRequest { certificate: &certificate, reason: None };
+        match ask!(self.clock, Step::Revoke, account.revoke(&request)) {
+            Ok(_) | Err(Failed::AlreadyRevoked) => Ok(()),
+            Err(failed) => Err(failed.into()),
+        }
+    }
+}
+
+/// `present!(self, call)` makes a call again if it was refused and another process replaced the
+/// account's key.
+macro_rules! present {
+    ($self:ident, $call:expr) => {
+        match $call.await {
+            Err(error) if $self.has_another_account(&error).await => $call.await,
+            settled => settled,
+        }
+    };
+}
+
+#[async_trait]
+impl Issuer for AcmeIssuer {
+    fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    async fn place_order(&self, request: &OrderRequest) -> Result<String, IssueError> {
+        present!(self, self.place_order_once(request))
+    }
+
+    async fn observe(&self, order_url: &str) -> Result<OrderView, IssueError> {
+        present!(self, self.observe_once(order_url))
+    }
+
+    async fn answer(&self, order_url: &str) -> Result<(), IssueError> {
+        present!(self, self.answer_once(order_url))
+    }
+
+    async fn finalize(&self, order_url: &str, csr_der: &[u8]) -> Result<(), IssueError> {
+        present!(self, self.finalize_once(order_url, csr_der))
+    }
+
+    async fn download(&self, order_url: &str) -> Result<Chain, IssueError> {
+        present!(self, self.download_once(order_url))
+    }
+
     async fn renewal_info(&self, ari_id: &str) -> Result<Option<RenewalInfo>, IssueError> {
         let Some(endpoint) = self.directory().await?.renewal_info.as_deref() else {
             return Ok(None);
@@ -329,12 +411,6 @@ impl Issuer for AcmeIssuer {
     }
 
     async fn revoke(&self, leaf_der: &[u8]) -> Result<(), IssueError> {
-        let account = self.account().await?;
-        let certificate = CertificateDer::from_slice(leaf_der);
-        let request = RevocationRequest { certificate: &certificate, reason: None };
-        match ask!(self.clock, Step::Revoke, account.revoke(&request)) {
-            Ok(_) | Err(Failed::AlreadyRevoked) => Ok(()),
-            Err(failed) => Err(failed.into()),
-        }
+        present!(self, self.revoke_once(leaf_der))
     }
 }

@@ -24,6 +24,11 @@ impl OrderShelf {
         orders.push_back(order);
     }
 
+    /// Forgets them all.
+    pub(crate) fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Takes an order out; one last seen in another status is forgotten.
     pub(crate) fn take_in(&self, url: &str, status: OrderStatus) -> Option<Order> {
         let mut orders = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -13,6 +13,7 @@
 pub mod apply;
 pub mod backoff;
 pub mod budget;
+pub mod campaign;
 pub mod certificate;
 pub mod clock;
 pub mod decide;

@@ -6,6 +6,7 @@ use sealwax_protocol::DomainName;
 use serde::{Deserialize, Serialize};
 
 use crate::budget::BudgetState;
+use crate::campaign::Replacing;
 use crate::certificate::{CertificateFacts, CertificateSource};
 use crate::failure::Failure;
 use crate::notice::Notice;
@@ -50,6 +51,9 @@ pub struct DomainRecord {
     /// What this name used of each issuer's limits per name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub usage: BTreeMap<String, BudgetState>,
+    /// The last campaign that asked for a certificate, and the one it is to replace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replacing: Option<Replacing>,
     /// When it was registered.
     pub created_at: Timestamp,
     /// When it was last written.
@@ -250,6 +254,7 @@ impl DomainRecord {
             outbox: Vec::new(),
             removed: false,
             usage: BTreeMap::new(),
+            replacing: None,
             created_at: now,
             updated_at: now,
         }

@@ -53,6 +53,14 @@ impl Timestamp {
         Span(self.0.saturating_sub(earlier.0))
     }
 
+    /// Reads RFC 3339. `None`: it is something else, or before 1970.
+    #[must_use]
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+        let millis = moment.unix_timestamp_nanos() / 1_000_000;
+        u64::try_from(millis).ok().map(Self::from_millis)
+    }
+
     /// RFC 3339 in UTC with whole seconds, as the APIs show it.
     #[must_use]
     pub fn rfc3339(self) -> String {
@@ -159,6 +167,11 @@ mod tests {
     #[test]
     fn a_moment_reads_as_rfc_3339() {
         assert_eq!(Timestamp::from_secs(1_767_225_600).rfc3339(), "2026-01-01T00:00:00Z");
+        let new_year = Some(Timestamp::from_secs(1_767_225_600));
+        assert_eq!(Timestamp::parse_rfc3339("2026-01-01T00:00:00Z"), new_year);
+        assert_eq!(Timestamp::parse_rfc3339("2026-01-01T01:00:00+01:00"), new_year);
+        assert_eq!(Timestamp::parse_rfc3339("1969-12-31T23:59:59Z"), None);
+        assert_eq!(Timestamp::parse_rfc3339("tomorrow"), None);
         assert_eq!(Timestamp::from_secs(-5), Timestamp::default());
     }
 

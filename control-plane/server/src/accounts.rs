@@ -2,12 +2,20 @@
 
 use std::sync::Arc;
 
-use sealwax_acme::{AcmeIssuer, AdoptError, FoundAccount};
+use async_trait::async_trait;
+use sealwax_acme::{AccountVault, AcmeIssuer, AdoptError, FoundAccount};
+use sealwax_core::SealedKey;
+use sealwax_core::issuer::IssueError;
 use sealwax_core::store::StoreError;
+use sealwax_store::Upkeep;
 
 /// The issuers that have accounts. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct Accounts(Arc<[Arc<AcmeIssuer>]>);
+pub struct Accounts {
+    issuers: Arc<[Arc<AcmeIssuer>]>,
+    /// Where credentials are replaced; there where there are issuers.
+    upkeep: Option<Arc<dyn Upkeep>>,
+}
 
 /// What is known of an issuer without asking its CA.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,8 +31,8 @@ pub struct AccountStanding {
 impl Accounts {
     /// Of these issuers.
     #[must_use]
-    pub fn of(issuers: &[Arc<AcmeIssuer>]) -> Self {
-        Self(issuers.into())
+    pub fn of(issuers: &[Arc<AcmeIssuer>], upkeep: &Arc<dyn Upkeep>) -> Self {
+        Self { issuers: issuers.into(), upkeep: Some(Arc::clone(upkeep)) }
     }
 
     /// All of them, in the configuration's order.
@@ -32,8 +40,8 @@ impl Accounts {
     /// # Errors
     /// The store.
     pub async fn all(&self) -> Result<Vec<AccountStanding>, AccountError> {
-        let mut all = Vec::with_capacity(self.0.len());
-        for issuer in self.0.iter() {
+        let mut all = Vec::with_capacity(self.issuers.len());
+        for issuer in self.issuers.iter() {
             let settings = issuer.settings();
             all.push(AccountStanding {
                 name: settings.name.clone(),
@@ -50,14 +58,49 @@ impl Accounts {
     /// # Errors
     /// There is no such issuer, it has another account, the key is of no use, or CA or store.
     pub async fn adopt(&self, issuer: &str, found: FoundAccount) -> Result<String, AccountError> {
-        let fits = |one: &&Arc<AcmeIssuer>| one.settings().name == issuer;
-        let one = self.0.iter().find(fits);
-        let one = one.ok_or_else(|| AccountError::NoIssuer(issuer.to_owned()))?;
-        Ok(Box::pin(one.adopt(&found)).await?)
+        Ok(Box::pin(self.one(issuer)?.adopt(&found)).await?)
+    }
+
+    /// Gives an issuer's account a new key, or goes on with what was cut short. Returns its URL.
+    ///
+    /// # Errors
+    /// There is no such issuer, or CA or store: the account can be used all the same.
+    pub async fn roll_over(&self, issuer: &str) -> Result<String, AccountError> {
+        let one = self.one(issuer)?;
+        let vault = self.upkeep.as_deref().map(Vault);
+        let vault = vault.ok_or_else(|| AccountError::NoIssuer(issuer.to_owned()))?;
+        Ok(Box::pin(one.roll_over(&vault)).await?)
+    }
+
+    /// Tells the CA the configured contact of an issuer. Returns the account's URL.
+    ///
+    /// # Errors
+    /// There is no such issuer, or the CA.
+    pub async fn update_contact(&self, issuer: &str) -> Result<String, AccountError> {
+        Ok(Box::pin(self.one(issuer)?.update_contact()).await?)
+    }
+
+    fn one(&self, name: &str) -> Result<&AcmeIssuer, AccountError> {
+        let found = self.issuers.iter().find(|one| one.settings().name == name);
+        found.map(AsRef::as_ref).ok_or_else(|| AccountError::NoIssuer(name.to_owned()))
     }
 }
 
-/// Why an account was not taken over. Never contains key material.
+struct Vault<'a>(&'a dyn Upkeep);
+
+#[async_trait]
+impl AccountVault for Vault<'_> {
+    async fn replace(
+        &self,
+        issuer: &str,
+        expected: &SealedKey,
+        sealed: &SealedKey,
+    ) -> Result<(), StoreError> {
+        self.0.replace_account(issuer, expected, sealed).await
+    }
+}
+
+/// Why an account was not taken over or changed. Never contains key material.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AccountError {
@@ -67,6 +110,9 @@ pub enum AccountError {
     /// The issuer did not take it.
     #[error(transparent)]
     Adopt(#[from] AdoptError),
+    /// The CA did not change it, or the store failed meanwhile: it can be used all the same.
+    #[error(transparent)]
+    Ca(#[from] IssueError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -274,15 +274,21 @@ impl Registry {
     }
 
     fn check(&self, registration: &Registration) -> Result<(), RegistryError> {
-        match &registration.issuer {
-            Some(issuer) if !self.rules.issuers.contains(issuer) => {
-                Err(RegistryError::UnknownIssuer {
-                    issuer: issuer.clone(),
-                    configured: self.rules.issuers.join(", "),
-                })
-            }
-            _ => Ok(()),
-        }
+        self.knows_issuer(registration.issuer.as_deref())
+    }
+
+    /// An issuer that is named is configured.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn knows_issuer(&self, issuer: Option<&str>) -> Result<(), RegistryError> {
+        let unknown = issuer.filter(|issuer| !self.rules.issuers.iter().any(|one| one == issuer));
+        unknown.map_or(Ok(()), |issuer| {
+            Err(RegistryError::UnknownIssuer {
+                issuer: issuer.to_owned(),
+                configured: self.rules.issuers.join(", "),
+            })
+        })
     }
 
     /// The record with this registration; `None`: it is as it should be.

@@ -102,7 +102,8 @@ impl Lanes {
         true
     }
 
-    pub(crate) fn pop(&mut self) -> Option<(DomainName, Lane, Ask)> {
+    /// The next domain of the lanes that are open.
+    pub(crate) fn pop(&mut self, open: impl Fn(Lane) -> bool) -> Option<(DomainName, Lane, Ask)> {
         self.picks = self.picks.wrapping_add(1);
         let mut order = Lane::ALL;
         if self.picks.is_multiple_of(FAIR_PICK) {
@@ -110,7 +111,7 @@ impl Lanes {
             let lanes = order.len();
             order.rotate_left(usize::try_from(turn).unwrap_or_default() % lanes);
         }
-        order.into_iter().find_map(|lane| self.pop_from(lane))
+        order.into_iter().filter(|lane| open(*lane)).find_map(|lane| self.pop_from(lane))
     }
 
     fn pop_from(&mut self, lane: Lane) -> Option<(DomainName, Lane, Ask)> {
@@ -151,7 +152,8 @@ mod tests {
         lanes.push(&name(1), Lane::Due, Ask::Due);
         lanes.push(&name(2), Lane::Handshake, Ask::Demand);
         lanes.push(&name(3), Lane::Handshake, Ask::Demand);
-        let order: Vec<_> = std::iter::from_fn(|| lanes.pop().map(|(name, ..)| name)).collect();
+        let order: Vec<_> =
+            std::iter::from_fn(|| lanes.pop(|_| true).map(|(name, ..)| name)).collect();
         assert_eq!(order, [name(2), name(3), name(1)]);
     }
 
@@ -161,8 +163,8 @@ mod tests {
         lanes.push(&name(1), Lane::Due, Ask::Due);
         lanes.push(&name(1), Lane::Handshake, Ask::Demand);
         lanes.push(&name(1), Lane::Due, Ask::Due);
-        assert_eq!(lanes.pop().map(|(_, lane, _)| lane), Some(Lane::Handshake));
-        assert_eq!(lanes.pop(), None);
+        assert_eq!(lanes.pop(|_| true).map(|(_, lane, _)| lane), Some(Lane::Handshake));
+        assert_eq!(lanes.pop(|_| true), None);
     }
 
     #[test]
@@ -172,7 +174,8 @@ mod tests {
         for index in 1..100 {
             lanes.push(&name(index), Lane::Handshake, Ask::Demand);
         }
-        let place = std::iter::from_fn(|| lanes.pop()).position(|(found, ..)| found == name(0));
+        let place =
+            std::iter::from_fn(|| lanes.pop(|_| true)).position(|(found, ..)| found == name(0));
         assert!(place.is_some_and(|place| place < 8));
     }
 
@@ -191,8 +194,16 @@ mod tests {
         assert_eq!(lanes.waiting(Lane::Due), (1, second));
         tokio::time::advance(second).await;
         assert_eq!(lanes.waiting(Lane::Handshake), (1, second));
-        assert_eq!(lanes.pop().map(|(_, lane, _)| lane), Some(Lane::Handshake));
+        assert_eq!(lanes.pop(|_| true).map(|(_, lane, _)| lane), Some(Lane::Handshake));
         assert_eq!(lanes.waiting(Lane::Handshake), (0, Duration::ZERO));
+    }
+
+    #[test]
+    fn a_closed_lane_waits() {
+        let mut lanes = Lanes::default();
+        lanes.push(&name(1), Lane::Retry, Ask::Due);
+        assert_eq!(lanes.pop(|lane| lane != Lane::Retry), None);
+        assert!(lanes.pop(|_| true).is_some());
     }
 
     #[test]

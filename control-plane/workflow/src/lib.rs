@@ -7,6 +7,7 @@
 
 mod announce;
 mod budget;
+pub mod campaign;
 pub mod changes;
 mod in_flight;
 mod issuers;

@@ -1,5 +1,6 @@
 //! Which domain is next.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +19,9 @@ use crate::run::{Ask, Workflow};
 /// Runs per place to act: a run that waits for a CA gives its place to another, so the slow ones
 /// pile up here and not in front of the others. A run holds a few kilobytes.
 const RUNS_PER_PLACE: usize = 32;
+/// Places to act per run of a domain that failed before, while others run or wait: runs take
+/// places in order of arrival, so thousands that fail again would stand in front of the others.
+const PLACES_PER_RETRY: usize = 4;
 
 /// How much waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,13 +47,26 @@ struct Shared {
     arrived: Notify,
     finished: Notify,
     runs_max: usize,
+    /// Runs of domains that failed before.
+    retries: AtomicUsize,
+    /// Most domains worked on at a time.
+    places: usize,
+}
+
+/// A run of a domain that failed before, while it lasts.
+struct Retry(Arc<Shared>);
+
+impl Drop for Retry {
+    fn drop(&mut self) {
+        self.0.retries.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Queue {
     /// A queue in front of a workflow. Nothing moves before [`Self::serve`].
     #[must_use]
     pub fn new(workflow: Workflow) -> Self {
-        let runs_max = workflow.shared.settings.concurrency.max(1) * RUNS_PER_PLACE;
+        let places = workflow.shared.settings.concurrency.max(1);
         Self {
             shared: Arc::new(Shared {
                 workflow,
@@ -57,7 +74,9 @@ impl Queue {
                 in_flight: InFlight::default(),
                 arrived: Notify::new(),
                 finished: Notify::new(),
-                runs_max,
+                runs_max: places * RUNS_PER_PLACE,
+                retries: AtomicUsize::new(0),
+                places,
             }),
         }
     }
@@ -128,21 +147,38 @@ impl Queue {
         if runs.len() >= self.shared.runs_max || stop.is_cancelled() {
             return false;
         }
-        let Some((domain, lane, ask)) = self.lanes().pop() else { return false };
+        let retry = self.has_room_for_a_retry(runs.len());
+        let open = |lane| retry || lane != Lane::Retry;
+        let Some((domain, lane, ask)) = self.lanes().pop(open) else { return false };
         let Some(hold) = self.shared.in_flight.hold(&domain) else {
             // Its run sees the newest record anyway.
             return true;
         };
         let queue = self.clone();
         let stop = stop.clone();
+        let retry = (lane == Lane::Retry).then(|| {
+            self.shared.retries.fetch_add(1, Ordering::Relaxed);
+            Retry(Arc::clone(&self.shared))
+        });
         runs.spawn(async move {
             tokio::select! {
                 () = queue.run(&domain, lane, ask, hold) => {}
                 () = stop.cancelled() => {}
             }
+            drop(retry);
             queue.shared.finished.notify_one();
         });
         true
+    }
+
+    /// All the room there is while nothing else runs, a place's worth each while places are free,
+    /// and a part of them while others wait for one.
+    fn has_room_for_a_retry(&self, runs: usize) -> bool {
+        let Shared { retries, places, workflow, .. } = &*self.shared;
+        let retries = retries.load(Ordering::Relaxed);
+        let free = workflow.shared.acting.available_permits() > 0;
+        let most = if free { *places } else { (places / PLACES_PER_RETRY).max(1) };
+        runs <= retries || retries < most
     }
 
     async fn run(&self, domain: &DomainName, lane: Lane, ask: Ask, hold: Hold) {

@@ -104,6 +104,16 @@ impl Index {
         }
     }
 
+    /// Every name that has a subscriber, a shard at a time.
+    pub(crate) fn names(&self) -> Vec<DomainName> {
+        let mut names = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            names.extend(shard.keys().cloned());
+        }
+        names
+    }
+
     fn shard(&self, name: &DomainName) -> MutexGuard<'_, HashMap<DomainName, Subscribers>> {
         let at = self.hasher.hash_one(name.as_str()) % (SHARDS as u64);
         let at = usize::try_from(at).unwrap_or(0);

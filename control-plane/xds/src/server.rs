@@ -173,6 +173,27 @@ impl XdsServer {
         views
     }
 
+    /// The names that the edges connected here see most, busiest first, about: at most so many.
+    /// Looks at every subscribed name, some milliseconds' work.
+    #[must_use]
+    pub fn busiest(&self, most: usize) -> Vec<DomainName> {
+        let mut names: Vec<(u32, DomainName)> =
+            self.index.names().into_iter().map(|name| (0, name)).collect();
+        let sketches: Vec<_> = {
+            let sketches = self.sketches.lock().unwrap_or_else(PoisonError::into_inner);
+            sketches.values().map(Arc::clone).collect()
+        };
+        for sketch in sketches {
+            let sketch = sketch.lock().unwrap_or_else(PoisonError::into_inner);
+            for (seen, name) in &mut names {
+                *seen += u32::from(sketch.count(name.as_str()));
+            }
+        }
+        names.sort_by(|one, other| other.0.cmp(&one.0).then_with(|| one.1.cmp(&other.1)));
+        names.truncate(most);
+        names.into_iter().map(|(_, name)| name).collect()
+    }
+
     pub(crate) fn connect(
         &self,
         node_id: String,

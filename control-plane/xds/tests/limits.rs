@@ -361,3 +361,24 @@ async fn no_message_whatever_its_bytes_harms_more_than_its_own_stream() {
         other.expect_certificate("a.example.com").await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_names_seen_most_are_the_busiest() {
+    let mut world = World::new();
+    let mut client = world.delta().await;
+    for name in ["a.example.com", "b.example.com", "c.example.com"] {
+        world.issue(name, "1");
+        client.subscribe(&[name]);
+        client.expect_certificate(name).await;
+    }
+    for _ in 0..3 {
+        world.server.usage(None, &[domain("c.example.com")]);
+        // Sightings are taken in by the stream, once for each time it looks.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    world.server.usage(None, &[domain("b.example.com")]);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let names = ["c.example.com", "b.example.com", "a.example.com"].map(domain);
+    assert_eq!(world.server.busiest(10), names);
+    assert_eq!(world.server.busiest(1), names[..1]);
+}

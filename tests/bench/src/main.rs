@@ -5,6 +5,7 @@
 //! What a ratio compares is measured in turns within one run, on one machine, so that whatever else
 //! the machine does meets both sides.
 
+mod acme;
 mod figure;
 mod filter;
 mod machine;
@@ -24,7 +25,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::report::{Group, Report};
 
 /// The groups there are, in the order they run.
-const GROUPS: [&str; 4] = ["filter", "xds", "store", "sim"];
+const GROUPS: [&str; 5] = ["filter", "xds", "store", "acme", "sim"];
 
 // The parts end when the thread that started them does, so they are started from this one; the
 // servers that a group runs in this program are on the workers.
@@ -59,6 +60,7 @@ async fn measure(name: &str) -> Result<Group> {
     match name {
         "filter" => filter::measure().await,
         "xds" => xds::measure().await,
+        "acme" => acme::measure().await,
         "sim" => sim::measure().await,
         "store" => store::measure().await,
         other => bail!("there is no group {other}; there are: {}", GROUPS.join(", ")),

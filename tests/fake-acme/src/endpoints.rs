@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::books::AccountEntry;
 use crate::journal::Endpoint;
-use crate::jws::{AccountKey, Jws, check_binding, decode};
+use crate::jws::{AccountKey, Jws, changed_key, check_binding, decode};
 use crate::knobs::{Ari, Knobs};
 use crate::orders::{authorization_object, challenge, finalize, new_order, order_reply};
 use crate::problem::Problem;
@@ -29,8 +29,9 @@ pub(crate) fn handle(core: &Arc<Core>, call: &Call) -> Result<Reply, Problem> {
         Endpoint::RenewalInfo => renewal_info(core, state, &call.rest),
         Endpoint::NewAccount => new_account(core, state, call),
         Endpoint::Account => {
-            let signed = signed(core, state, call)?;
-            Ok(Reply::json(200, account_object(state, signed.account)?))
+            let Signed { account, payload } = signed(core, state, call)?;
+            update(state, account, payload.as_ref())?;
+            Ok(Reply::json(200, account_object(state, account)?))
         }
         Endpoint::NewOrder => new_order(core, state, call),
         Endpoint::Order => {
@@ -62,6 +63,7 @@ pub(crate) fn handle(core: &Arc<Core>, call: &Call) -> Result<Reply, Problem> {
             })
         }
         Endpoint::Revoke => revoke(core, state, call),
+        Endpoint::KeyChange => key_change(core, state, call),
     })
 }
 
@@ -78,6 +80,7 @@ fn directory(core: &Core, knobs: &Knobs) -> Value {
         "newAccount": url("new-account"),
         "newOrder": url("new-order"),
         "revokeCert": url("revoke"),
+        "keyChange": url("key-change"),
         "meta": meta,
     });
     if let (Ari::On { .. }, Some(object)) = (&knobs.ari, directory.as_object_mut()) {
@@ -171,15 +174,48 @@ fn register(
         })?;
         check_binding(binding, expected, &key, &format!("{}{}", core.base, call.path))?;
     }
-    let contact = payload.get("contact").and_then(Value::as_array).cloned().unwrap_or_default();
-    let contact: Vec<String> =
-        contact.iter().filter_map(Value::as_str).map(ToOwned::to_owned).collect();
-    if contact.iter().any(|url| !url.starts_with("mailto:")) {
-        return Err(Problem::new(400, "unsupportedContact", "only mailto is known here"));
-    }
+    let contact = contact_in(payload)?.unwrap_or_default();
     let id = state.books.next_id();
     state.books.accounts.insert(id, AccountEntry { key, contact });
     Ok(id)
+}
+
+fn contact_in(payload: &Value) -> Result<Option<Vec<String>>, Problem> {
+    let Some(said) = payload.get("contact").and_then(Value::as_array) else { return Ok(None) };
+    let contact: Vec<String> =
+        said.iter().filter_map(Value::as_str).map(ToOwned::to_owned).collect();
+    if contact.iter().any(|url| !url.starts_with("mailto:")) {
+        return Err(Problem::new(400, "unsupportedContact", "only mailto is known here"));
+    }
+    Ok(Some(contact))
+}
+
+fn update(state: &mut State, account: u64, payload: Option<&Value>) -> Result<(), Problem> {
+    let contact = payload.map(contact_in).transpose()?.flatten();
+    if let (Some(entry), Some(contact)) = (state.books.accounts.get_mut(&account), contact) {
+        entry.contact = contact;
+    }
+    Ok(())
+}
+
+/// RFC 8555 section 7.3.5.
+fn key_change(core: &Core, state: &mut State, call: &Call) -> Result<Reply, Problem> {
+    let Signed { account, payload } = signed(core, state, call)?;
+    let inner = payload.ok_or_else(|| Problem::malformed("no inner JWS"))?;
+    let url = format!("{}{}", core.base, call.path);
+    let key = changed_key(&inner, &url, |id, old| {
+        let held = state.books.accounts.get(&account);
+        id == format!("{}/account/{account}", core.base)
+            && held.is_some_and(|held| held.key.thumbprint == old.thumbprint)
+    })?;
+    let mut all = state.books.accounts.values();
+    if all.any(|entry| entry.key.thumbprint == key.thumbprint) {
+        return Err(Problem::new(409, "malformed", "the key is an account's already"));
+    }
+    if let Some(entry) = state.books.accounts.get_mut(&account) {
+        entry.key = key;
+    }
+    Ok(Reply::json(200, account_object(state, account)?))
 }
 
 fn revoke(core: &Core, state: &mut State, call: &Call) -> Result<Reply, Problem> {

@@ -32,6 +32,8 @@ pub enum Endpoint {
     Revoke,
     /// Renewal information.
     RenewalInfo,
+    /// An account's key.
+    KeyChange,
 }
 
 /// One request.

@@ -129,6 +129,27 @@ pub(crate) fn check_binding(
     if bound == key.jwk { Ok(()) } else { refuse("the binding is for another account key") }
 }
 
+/// The key that the inner JWS of a key change is signed with, if it asks for this account and
+/// names its present key.
+pub(crate) fn changed_key(
+    inner: &Value,
+    url: &str,
+    names: impl FnOnce(&str, &AccountKey) -> bool,
+) -> Result<AccountKey, Problem> {
+    let jws = Jws::from_value(inner)?;
+    if jws.text("url") != Some(url) || jws.text("nonce").is_some() {
+        return Err(Problem::malformed("the inner JWS is for this URL and has no nonce"));
+    }
+    let key = jws.own_key()?;
+    let asked = jws.verify(&key)?.unwrap_or_default();
+    let account = asked.get("account").and_then(Value::as_str).unwrap_or_default();
+    let old = asked.get("oldKey").ok_or_else(|| Problem::malformed("no old key"))?;
+    if !names(account, &AccountKey::parse(old)?) {
+        return Err(Problem::malformed("another account or another old key"));
+    }
+    Ok(key)
+}
+
 impl AccountKey {
     fn parse(jwk: &Value) -> Result<Self, Problem> {
         let text = |name: &str| jwk.get(name).and_then(Value::as_str).unwrap_or_default();

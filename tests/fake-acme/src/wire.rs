@@ -198,6 +198,7 @@ fn route(path: &str) -> Option<(Endpoint, String)> {
         "certificate" => Endpoint::Certificate,
         "revoke" => Endpoint::Revoke,
         "renewal-info" => Endpoint::RenewalInfo,
+        "key-change" => Endpoint::KeyChange,
         _ => return None,
     };
     Some((endpoint, rest.to_owned()))

@@ -37,6 +37,7 @@ contract! {
     a_profile_is_honoured_and_an_unknown_one_is_a_setting_to_repair: Demands::default();
     an_external_account_binding_is_needed_and_checked:
         Demands { external_account: true, ..Demands::default() };
+    an_account_gets_another_key_and_goes_on_with_its_orders: Demands::default();
     what_does_not_exist_is_gone: Demands::default();
     a_signing_request_for_another_name_is_refused_as_our_fault: Demands::default();
     an_order_that_is_not_ready_is_not_finalized: Demands::default();
@@ -217,4 +218,27 @@ async fn an_order_that_is_not_ready_is_not_finalized(ca: Ca) {
     let (_, csr_der) = key_and_request(&request.domain);
     let early = issuer.finalize(&url, &csr_der).await;
     assert!(matches!(early, Err(IssueError::Retry { .. })), "{early:?}");
+}
+
+async fn an_account_gets_another_key_and_goes_on_with_its_orders(ca: Ca) {
+    let store = AccountStore::shared();
+    let [one, two] = [(); 2].map(|()| ca.issuer_with(ca.settings(), &store));
+    let account = one.account_url().await.unwrap();
+    // Both know the account by its first key, and have an order.
+    let request = order_for("shop.example.com");
+    let order = ready_order(&two, &ca.responder, &request).await;
+    let before = store.kept("ca-1");
+    assert_eq!(one.roll_over(&*store).await.unwrap(), account);
+    assert_ne!(store.kept("ca-1"), before);
+    // The one that did it, one that was there, and one that comes later.
+    issue(&one, &ca.responder, &order_for("one.example.com")).await;
+    let (key, csr_der) = key_and_request(&request.domain);
+    two.finalize(&order, &csr_der).await.unwrap();
+    collect(&two, &order, &request.domain, &key).await;
+    let late = ca.issuer_with(ca.settings(), &store);
+    issue(&late, &ca.responder, &order_for("late.example.com")).await;
+    for issuer in [one, two, late] {
+        assert_eq!(issuer.account_url().await.unwrap(), account);
+        assert_eq!(issuer.update_contact().await.unwrap(), account);
+    }
 }

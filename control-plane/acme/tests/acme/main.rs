@@ -16,6 +16,8 @@ mod parts;
 #[cfg(test)]
 mod responder;
 #[cfg(test)]
+mod rollover;
+#[cfg(test)]
 mod stage;
 #[cfg(test)]
 mod trouble;

@@ -1,10 +1,12 @@
 //! What an issuer needs around it: a store of accounts, a sealer, a clock.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::UNIX_EPOCH;
 
 use async_trait::async_trait;
+use sealwax_acme::AccountVault;
 use sealwax_core::secret::{SealError, SealPlace, Sealer};
 use sealwax_core::store::{
     Challenge, Change, ChangeBatch, ChangeCursor, Document, Entry, LifecycleEvent, Page,
@@ -54,6 +56,9 @@ impl Sealer for MarkingSealer {
 #[derive(Default)]
 pub(crate) struct AccountStore {
     accounts: Mutex<BTreeMap<String, SealedKey>>,
+    replaces: AtomicUsize,
+    /// Which replacement fails, counted from 1; 0: none.
+    refused: AtomicUsize,
     /// An account that appears just before the next one is kept: another replica was faster.
     pub(crate) rival: Mutex<Option<SealedKey>>,
 }
@@ -63,8 +68,34 @@ impl AccountStore {
         Arc::default()
     }
 
+    /// The replacement with this number, counted from 1, fails.
+    pub(crate) fn refuse(&self, number: usize) {
+        self.refused.store(self.replaces.load(Ordering::SeqCst) + number, Ordering::SeqCst);
+    }
+
     pub(crate) fn kept(&self, issuer: &str) -> Option<SealedKey> {
         self.accounts.lock().unwrap().get(issuer).cloned()
+    }
+}
+
+#[async_trait]
+impl AccountVault for AccountStore {
+    async fn replace(
+        &self,
+        issuer: &str,
+        expected: &SealedKey,
+        sealed: &SealedKey,
+    ) -> Result<(), StoreError> {
+        let mut accounts = self.accounts.lock().unwrap();
+        let number = self.replaces.fetch_add(1, Ordering::SeqCst) + 1;
+        if self.refused.load(Ordering::SeqCst) == number {
+            return Err(StoreError::Unavailable { detail: "away".to_owned() });
+        }
+        if accounts.get(issuer) != Some(expected) {
+            return Err(StoreError::Lost { domain: issuer.to_owned() });
+        }
+        accounts.insert(issuer.to_owned(), sealed.clone());
+        Ok(())
     }
 }
 

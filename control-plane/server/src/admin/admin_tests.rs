@@ -84,10 +84,13 @@ fn world() -> World {
 
 /// The API over a registry, without a process around it.
 pub(crate) fn api(registry: Registry, certificates: Certificates, feed: Feed) -> AdminApi {
+    let campaigns =
+        Campaigns::new(Arc::clone(&certificates.store), Arc::clone(&certificates.clock));
     AdminApi {
         registry,
         certificates,
         accounts: Accounts::default(),
+        campaigns,
         health: Arc::new(Well(Ok(()))),
         fleet: Arc::new(NoParts),
         feed,
@@ -391,7 +394,7 @@ async fn the_openapi_document_names_every_path_and_no_other() {
         .split(['"', '\n'])
         .filter(|part| part.starts_with('/') && !part.starts_with("//"))
         .collect();
-    assert_eq!(routes.len(), 18, "{routes:?}");
+    assert_eq!(routes.len(), 24, "{routes:?}");
     let paths = document["paths"].as_object().unwrap();
     for path in &routes {
         assert!(paths.contains_key(*path), "{path}");
@@ -615,4 +618,48 @@ async fn an_account_is_taken_over_for_an_issuer_there_is() {
     }
     let (status, _) = world.json(Method::PUT, path, "{\"key_pem\": \"no key\"}").await;
     assert_eq!(status, 422);
+    for word in ["rollover", "contact"] {
+        let path = format!("/v1/issuers/nobody/account/{word}");
+        assert_eq!(world.json(Method::POST, &path, "").await.0, 404);
+    }
+}
+
+#[tokio::test]
+async fn a_campaign_is_started_steered_and_shown() {
+    let world = world();
+    let send = async |method, path: &str, body: &str| {
+        let (status, view) = world.json(method, path, body.to_owned()).await;
+        (status, view["state"].as_str().unwrap_or_default().to_owned())
+    };
+    let (start, path) = (r#"{"before":"24h","rate":5,"reason":"revoked"}"#, "/v1/campaign");
+    assert_eq!(send(Method::GET, path, "").await.0, 404);
+    assert_eq!(send(Method::POST, path, start).await, (201, "running".to_owned()));
+    let (_, view) = world.json(Method::GET, path, "").await;
+    assert_eq!((&view["before"], &view["rate"]), (&json!("2026-01-02T00:00:00Z"), &json!(5)));
+    assert_eq!((&view["issued_before"], &view["total"]), (&view["started_at"], &Value::Null));
+    assert_eq!(send(Method::POST, path, start).await.0, 409, "one at a time");
+    let steered = |word: &str| format!("{path}/{word}");
+    assert_eq!(send(Method::POST, &steered("pause"), "").await, (200, "paused".to_owned()));
+    assert_eq!(send(Method::POST, &steered("resume"), "").await, (200, "running".to_owned()));
+    assert_eq!(send(Method::POST, &steered("cancel"), "").await, (200, "cancelled".to_owned()));
+    assert_eq!(send(Method::POST, &steered("resume"), "").await.0, 409);
+    assert_eq!(send(Method::GET, path, "").await, (200, "cancelled".to_owned()));
+}
+
+#[tokio::test]
+async fn a_campaign_that_makes_no_sense_is_refused_with_what_is_wrong() {
+    let world = world();
+    for (body, part) in [
+        (r#"{"before":"soon","rate":5}"#, "before"),
+        (r#"{"before":"2025-01-01T00:00:00Z","rate":5}"#, "before"),
+        (r#"{"before":"1h","rate":0}"#, "rate"),
+        (r#"{"before":"1h","rate":5,"issued_after":"yesterday"}"#, "issued_after"),
+        (r#"{"before":"1h","rate":5,"issuer":"other"}"#, "other"),
+        (r#"{"before":"1h","rate":5,"tenant":""}"#, "tenant"),
+        (r#"{"before":"1h","rate":5,"states":[]}"#, "states"),
+    ] {
+        let (status, problem) = world.json(Method::POST, "/v1/campaign", body).await;
+        let said = problem["detail"].as_str().unwrap().to_owned();
+        assert!(status == 400 && said.contains(part), "{body}: {status} {said}");
+    }
 }

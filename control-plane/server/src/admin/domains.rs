@@ -56,16 +56,11 @@ pub struct RegistrationBody {
 impl RegistrationBody {
     /// The registration, if its words are short and printable; otherwise which one is not.
     pub(super) fn checked(self) -> Result<Registration, Problem> {
-        let words =
-            [("tenant", &self.tenant), ("issuer", &self.issuer), ("profile", &self.profile)];
-        for (name, word) in words {
-            let Some(word) = word else { continue };
-            let bad = word.is_empty() || word.len() > WORD_BYTES_MAX;
-            if bad || word.chars().any(char::is_control) {
-                let said = format!("{name} is a text of 1 to {WORD_BYTES_MAX} printable bytes");
-                return Err(malformed_body(said));
-            }
-        }
+        check_words([
+            ("tenant", &self.tenant),
+            ("issuer", &self.issuer),
+            ("profile", &self.profile),
+        ])?;
         Ok(Registration {
             tenant: self.tenant,
             issuer: self.issuer,
@@ -74,6 +69,21 @@ impl RegistrationBody {
             priority: self.priority,
         })
     }
+}
+
+/// Words are short and printable; otherwise which one is not.
+pub(super) fn check_words<const N: usize>(
+    words: [(&str, &Option<String>); N],
+) -> Result<(), Problem> {
+    for (name, word) in words {
+        let Some(word) = word else { continue };
+        let bad = word.is_empty() || word.len() > WORD_BYTES_MAX;
+        if bad || word.chars().any(char::is_control) {
+            let said = format!("{name} is a text of 1 to {WORD_BYTES_MAX} printable bytes");
+            return Err(malformed_body(said));
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn malformed_body(said: impl Into<String>) -> Problem {

@@ -115,11 +115,47 @@ pub(super) async fn adopt(
     Ok(Json(AccountView { issuer, account_url }))
 }
 
+/// Gives an issuer's account a new key (RFC 8555 section 7.3.5). Its URL and its orders stay. One
+/// that was cut short is gone on with by asking again.
+#[utoipa::path(post, path = "/v1/issuers/{issuer}/account/rollover", tag = "process",
+    params(("issuer" = String, Path, description = "The issuer's name in the configuration")),
+    responses(
+        (status = 200, description = "It has a new key", body = AccountView),
+        (status = 502, description = "The CA did not do it", body = Problem,
+            content_type = PROBLEM_JSON),
+        (status = "4XX", description = "Refused", body = Problem, content_type = PROBLEM_JSON),
+        (status = "5XX", description = "Try again", body = Problem, content_type = PROBLEM_JSON)))]
+pub(super) async fn rollover(
+    State(api): State<AdminApi>,
+    Path(issuer): Path<String>,
+) -> Result<Json<AccountView>, Problem> {
+    let account_url = api.accounts.roll_over(&issuer).await?;
+    Ok(Json(AccountView { issuer, account_url }))
+}
+
+/// Tells the CA the configured contact of an issuer (RFC 8555 section 7.3.2), or that there is none.
+#[utoipa::path(post, path = "/v1/issuers/{issuer}/account/contact", tag = "process",
+    params(("issuer" = String, Path, description = "The issuer's name in the configuration")),
+    responses(
+        (status = 200, description = "The CA has it", body = AccountView),
+        (status = 502, description = "The CA did not take it", body = Problem,
+            content_type = PROBLEM_JSON),
+        (status = "4XX", description = "Refused", body = Problem, content_type = PROBLEM_JSON),
+        (status = "5XX", description = "Try again", body = Problem, content_type = PROBLEM_JSON)))]
+pub(super) async fn contact(
+    State(api): State<AdminApi>,
+    Path(issuer): Path<String>,
+) -> Result<Json<AccountView>, Problem> {
+    let account_url = api.accounts.update_contact(&issuer).await?;
+    Ok(Json(AccountView { issuer, account_url }))
+}
+
 impl From<AccountError> for Problem {
     fn from(error: AccountError) -> Self {
         let detail = error.to_string();
         let (status, kind) = match error {
             AccountError::NoIssuer(_) => (StatusCode::NOT_FOUND, "no-such-issuer"),
+            AccountError::Ca(_) => (StatusCode::BAD_GATEWAY, "ca-refused"),
             AccountError::Store(error) => return RegistryError::Store(error).into(),
             AccountError::Adopt(AdoptError::HasAnother { .. }) => {
                 (StatusCode::CONFLICT, "account-kept")

@@ -3,6 +3,7 @@
 mod access;
 mod advice;
 mod batch;
+mod campaign;
 mod certificate;
 mod dashboard;
 mod domains;
@@ -27,6 +28,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post, put};
+use sealwax_workflow::campaign::Campaigns;
 use tokio_util::sync::CancellationToken;
 
 use crate::accounts::Accounts;
@@ -40,6 +42,7 @@ use crate::web::{Bounds, Problem, bound};
 pub use advice::{Advice, caa_name, caa_of};
 pub(crate) use batch::LINE_BYTES_MAX;
 pub use batch::{BatchLine, BatchResult};
+pub use campaign::{CampaignBody, CampaignView};
 pub use certificate::Exported;
 pub use domains::RegistrationBody;
 pub use explain::{Explanation, Moment};
@@ -66,6 +69,8 @@ pub struct AdminApi {
     pub certificates: Certificates,
     /// The accounts of the issuers.
     pub accounts: Accounts,
+    /// Replacing many certificates.
+    pub campaigns: Campaigns,
     /// Whether the process can do its work.
     pub health: Arc<dyn Health>,
     /// The process's own parts.
@@ -104,6 +109,12 @@ impl AdminApi {
             .route("/v1/domains/{domain}/certificate/export", post(certificate::export))
             .route("/v1/domains/{domain}/events", get(domains::events))
             .route("/v1/domains/{domain}/explain", get(domains::explain))
+            .route("/v1/issuers/{issuer}/account/rollover", post(issuers::rollover))
+            .route("/v1/issuers/{issuer}/account/contact", post(issuers::contact))
+            .route("/v1/campaign", get(campaign::show).post(campaign::start))
+            .route("/v1/campaign/pause", post(campaign::pause))
+            .route("/v1/campaign/resume", post(campaign::resume))
+            .route("/v1/campaign/cancel", post(campaign::cancel))
             .route("/v1/events", get(stream::events))
             .route("/v1/fleet", get(fleet::glance))
             .route("/v1/edges", get(fleet::edges))

@@ -5,7 +5,7 @@ use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{batch, certificate, domains, fleet, health, issuers, stream};
+use super::{batch, campaign, certificate, domains, fleet, health, issuers, stream};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -27,6 +27,13 @@ use super::{batch, certificate, domains, fleet, health, issuers, stream};
         certificate::export,
         issuers::list,
         issuers::adopt,
+        issuers::rollover,
+        issuers::contact,
+        campaign::start,
+        campaign::show,
+        campaign::pause,
+        campaign::resume,
+        campaign::cancel,
         health::alive,
         health::ready,
         health::metrics,
@@ -36,6 +43,7 @@ use super::{batch, certificate, domains, fleet, health, issuers, stream};
     modifiers(&Bearer),
     tags(
         (name = "domains", description = "Registering domains and looking at them"),
+        (name = "campaign", description = "Replacing many certificates before a moment"),
         (name = "process", description = "How the control plane itself is"),
     )
 )]

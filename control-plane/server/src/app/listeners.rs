@@ -61,6 +61,7 @@ impl Listeners {
             registry: registry(app, config),
             certificates: app.certificates.clone(),
             accounts: app.accounts.clone(),
+            campaigns: app.campaigns.clone(),
             health: Arc::new(ProcessHealth::new(app)),
             fleet: Arc::new(ProcessFleet::new(app)),
             feed: app.watch.feed.clone(),

@@ -1,6 +1,7 @@
 //! Composition: opens the store, builds the parts, binds the listeners, and stops in order.
 
 mod announcements;
+mod busiest;
 mod error;
 mod glance;
 mod health;
@@ -16,12 +17,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sealwax_core::Span;
+use sealwax_workflow::campaign::{self, CampaignSettings};
 use sealwax_workflow::{changes, sweep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
+use crate::system::process_name;
 pub use announcements::Announcements;
+use busiest::BusiestAtEdges;
 pub use error::AppError;
 use listeners::Listeners;
 pub use parts::{App, open_store};
@@ -95,6 +99,13 @@ fn work(app: &App, config: &Config, tasks: &TaskTracker, stop: &CancellationToke
         Arc::clone(&app.clock),
         app.queue.clone(),
         config.renewal.sweep_interval,
+        stop.clone(),
+    ));
+    tasks.spawn(campaign::serve(
+        app.campaigns.clone(),
+        app.queue.clone(),
+        Arc::new(BusiestAtEdges(Arc::clone(&app.xds))),
+        CampaignSettings { holder: process_name(), lease: config.issuance.lease },
         stop.clone(),
     ));
     app.watch.start(&app.store, &app.clock, &app.queue, config.telemetry.census_rate, tasks, stop);

@@ -7,6 +7,7 @@ use sealwax_core::secret::Sealer;
 use sealwax_core::store::Store;
 use sealwax_core::{Clock, Jitter, Notifier, Span};
 use sealwax_store::{DynamoStore, RemoteSettings, Upkeep, open_embedded, open_remote};
+use sealwax_workflow::campaign::Campaigns;
 use sealwax_workflow::{Parts, Queue, Settings, Workflow};
 use sealwax_xds::{XdsConfig, XdsServer};
 
@@ -28,12 +29,15 @@ use crate::registry;
 use crate::system::{SystemClock, SystemJitter, process_name};
 use crate::traces::Traces;
 
-/// Bytes of certificates kept in memory: about 16,000 P-256 ones.
-const CACHE_BYTES: u64 = 96 * 1024 * 1024;
-/// How long a cached certificate is believed without a word from the store.
-const CERTIFICATE_LIFE: Span = Span::from_secs(600);
-/// How long an unknown name is believed to stay unknown, if nobody registers it.
-const NEGATIVE_LIFE: Span = Span::from_secs(60);
+/// What is remembered of names.
+const CACHE: CacheBounds = CacheBounds {
+    // About 16,000 P-256 certificates.
+    bytes: 96 * 1024 * 1024,
+    // How long one is believed without a word from the store.
+    certificate_life: Span::from_secs(600),
+    // How long an unknown name is believed to stay unknown, if nobody registers it.
+    negative_life: Span::from_secs(60),
+};
 
 /// Everything that runs.
 pub struct App {
@@ -55,6 +59,8 @@ pub struct App {
     pub certificates: Certificates,
     /// The accounts of the issuers.
     pub accounts: Accounts,
+    /// Replacing many certificates.
+    pub campaigns: Campaigns,
     /// Tells the platform.
     pub notifier: Arc<dyn Notifier>,
     /// The store, for what is done to all of it.
@@ -113,11 +119,7 @@ impl App {
         let queue = Queue::new(workflow);
         let catalog = Arc::new(Catalog::new(
             CatalogParts { store: Arc::clone(&store), sealer, clock: Arc::clone(&clock), jitter },
-            CacheBounds {
-                bytes: CACHE_BYTES,
-                certificate_life: CERTIFICATE_LIFE,
-                negative_life: NEGATIVE_LIFE,
-            },
+            CACHE,
             serving(config),
         ));
         catalog.demand_through(queue.clone());
@@ -136,6 +138,7 @@ impl App {
         let sampler = Sampler::new(seen, &source, eyes.metrics.clone(), &*clock);
         let watch = eyes.watch(sampler);
         Ok(Self {
+            campaigns: Campaigns::new(Arc::clone(&store), Arc::clone(&clock)),
             store,
             clock,
             queue,
@@ -144,7 +147,7 @@ impl App {
             announcements,
             watch,
             certificates,
-            accounts: Accounts::of(&acme),
+            accounts: Accounts::of(&acme, &upkeep),
             notifier,
             upkeep,
             sealer: proven,

@@ -56,6 +56,16 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: CertCommand,
     },
+    /// Give an issuer's ACME account another key or contact.
+    Account {
+        #[command(subcommand)]
+        command: AccountCommand,
+    },
+    /// Replace many certificates before a moment, at a rate, the busiest names first.
+    Campaign {
+        #[command(subcommand)]
+        command: CampaignCommand,
+    },
     /// Say what happened to a domain, what is wrong, who must act, and what happens next.
     Explain {
         /// The domain.
@@ -135,6 +145,72 @@ pub(super) enum DomainCommand {
     Renew(Renew),
     /// Register many domains: one a line, or one JSON object a line.
     Import(Import),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AccountCommand {
+    /// Give the account a new key; what was cut short is gone on with.
+    Rollover {
+        /// The [[issuer]]'s name.
+        issuer: String,
+    },
+    /// Tell the CA the configured contact.
+    Contact {
+        /// The [[issuer]]'s name.
+        issuer: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum CampaignCommand {
+    /// Start one; there is one at a time.
+    Start(CampaignStart),
+    /// Show how far the last one is.
+    Status(Watch),
+    /// Renew no more until it is resumed; what was begun goes on.
+    Pause,
+    /// Go on.
+    Resume,
+    /// End it; what was begun goes on.
+    Cancel,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct Watch {
+    /// Show its progress until it ends or is paused.
+    #[arg(long)]
+    pub(super) watch: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct CampaignStart {
+    /// When all should be replaced: RFC 3339, or how long from now, such as 24h.
+    #[arg(long, value_name = "MOMENT")]
+    pub(super) before: String,
+    /// Most domains renewed in a second.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=500))]
+    pub(super) rate: u32,
+    /// Only the certificates of this tenant's domains.
+    #[arg(long)]
+    pub(super) tenant: Option<String>,
+    /// Only those ordered from this [[issuer]].
+    #[arg(long)]
+    pub(super) issuer: Option<String>,
+    /// Only those valid from this moment (RFC 3339) on or later.
+    #[arg(long, value_name = "MOMENT")]
+    pub(super) issued_after: Option<String>,
+    /// Only those valid from before this moment (RFC 3339); all there are now otherwise.
+    #[arg(long, value_name = "MOMENT")]
+    pub(super) issued_before: Option<String>,
+    /// Those that were brought along too.
+    #[arg(long)]
+    pub(super) imported: bool,
+    /// Why; it is in every domain's events.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: Option<String>,
+    /// Show its progress until it ends or is paused.
+    #[arg(long)]
+    pub(super) watch: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -311,3 +311,26 @@ fn every_command_the_documents_name_is_there() {
     }
     assert!(seen > 20, "{seen}");
 }
+
+#[tokio::test]
+async fn a_campaign_is_started_shown_and_cancelled() {
+    let world = world(None).await;
+    assert_eq!(world.run("campaign status").await.0, NOT_FOUND);
+    let (status, text) = world.run("campaign start --before 24h --rate 5").await;
+    assert!(status == DONE && text.contains("running"), "{status} {text}");
+    let (status, text) = world.run("--json campaign pause").await;
+    let view: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((status, view["state"].as_str()), (DONE, Some("paused")));
+    // It is not running: there is nothing to wait for.
+    assert_eq!(world.run("campaign status --watch").await.0, DONE);
+    assert_eq!(world.run("campaign cancel").await.0, DONE);
+    assert_eq!(world.run("campaign resume").await.0, FAILED);
+    assert_eq!(world.run("campaign start --before soon --rate 5").await.0, FAILED);
+}
+
+#[tokio::test]
+async fn an_account_is_changed_by_its_issuers_name() {
+    let world = world(None).await;
+    assert_eq!(world.run("account rollover other").await.0, NOT_FOUND);
+    assert_eq!(world.run("account contact other").await.0, NOT_FOUND);
+}

@@ -1,7 +1,9 @@
 //! The command line: reads arguments, runs one command, and says how it ended.
 
+mod account;
 mod arguments;
 mod bootstrap;
+mod campaign;
 mod cert;
 mod certs;
 mod client;
@@ -68,6 +70,8 @@ async fn run(arguments: Arguments, output: &mut Output) -> Outcome {
             DomainCommand::Import(from) => import::run(&client()?, output, from).await,
         },
         Command::Cert { command } => cert::run(&client()?, output, command).await,
+        Command::Account { command } => account::run(&client()?, output, command).await,
+        Command::Campaign { command } => campaign::run(&client()?, output, command).await,
         Command::Explain { domain } => explain::run(&client()?, output, &domain).await,
         Command::Envoy { command } => match command {
             EnvoyCommand::Bootstrap(values) => bootstrap::print(output, *values),

@@ -97,12 +97,20 @@ impl KeyMaker for QuickKeys {
     }
 }
 
-/// Answers what the test says.
-pub(crate) struct Platform(pub(crate) std::sync::Mutex<Verdict>);
+/// Answers what the test says, when there is a permit for it.
+pub(crate) struct Platform(pub(crate) std::sync::Mutex<Verdict>, pub(crate) Permits);
+
+/// As many answers as are wanted, unless a test takes some away; and who asked, in order.
+pub(crate) struct Permits {
+    pub(crate) answers: tokio::sync::Semaphore,
+    pub(crate) asked: std::sync::Mutex<Vec<DomainName>>,
+}
 
 #[async_trait]
 impl Permission for Platform {
-    async fn ask(&self, _domain: &DomainName) -> Verdict {
+    async fn ask(&self, domain: &DomainName) -> Verdict {
+        self.1.asked.lock().unwrap().push(domain.clone());
+        self.1.answers.acquire().await.unwrap().forget();
         self.0.lock().unwrap().clone()
     }
 }
@@ -182,7 +190,13 @@ impl World {
             ca: Arc::new(MemoryCa::new("memory", Arc::clone(&clock) as Arc<dyn Clock>)),
             spare: None,
             clock,
-            platform: Arc::new(Platform(std::sync::Mutex::new(Verdict::Granted))),
+            platform: Arc::new(Platform(
+                std::sync::Mutex::new(Verdict::Granted),
+                Permits {
+                    answers: tokio::sync::Semaphore::new(1_000_000),
+                    asked: std::sync::Mutex::default(),
+                },
+            )),
             heard: Arc::new(Heard::default()),
             receiver: Arc::new(Receiver::default()),
             limits: BTreeMap::new(),

@@ -4,6 +4,10 @@
 //! at; nothing sleeps.
 
 #[cfg(test)]
+mod account;
+#[cfg(test)]
+mod campaign;
+#[cfg(test)]
 mod command_line;
 #[cfg(test)]
 mod crashes;
