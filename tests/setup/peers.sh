@@ -11,16 +11,22 @@ setup_peers() {
         ln -s "$TOOLS/venv-certbot/bin/certbot" "$program"
     fi
     have certbot "$(readlink -f "$program")"
-    if ! caddy_runs; then
+    if ! caddy_runs "$TOOLS/bin/caddy"; then
         rm -f "$TOOLS/bin/caddy"
-        quietly caddy unpacked_caddy && caddy_runs || lacking caddy "$(why caddy)" \
-            "put a caddy on PATH or into .tools/bin"
+        local found
+        found=$(command -v caddy || true)
+        if [ -n "$found" ] && caddy_runs "$found"; then
+            ln -s "$found" "$TOOLS/bin/caddy"
+        else
+            quietly caddy unpacked_caddy && caddy_runs "$TOOLS/bin/caddy" ||
+                lacking caddy "$(why caddy)" "put a caddy on PATH or into .tools/bin"
+        fi
     fi
-    have caddy "$("$(command -v caddy)" version | cut -d ' ' -f 1)"
+    have caddy "$("$TOOLS/bin/caddy" version | cut -d ' ' -f 1)"
 }
 
 caddy_runs() {
-    command -v caddy >/dev/null 2>&1 && caddy version >/dev/null 2>&1
+    [ -x "$1" ] && "$1" version >/dev/null 2>&1
 }
 
 # Unpacked and not installed: the package would start it, on ports 80 and 2019.

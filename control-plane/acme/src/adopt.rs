@@ -237,3 +237,7 @@ impl AccountSource<'_> {
 fn protocol(detail: &str) -> IssueError {
     IssueError::Protocol { detail: detail.to_owned() }
 }
+
+#[cfg(test)]
+#[path = "adopt_tests.rs"]
+mod tests;

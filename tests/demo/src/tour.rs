@@ -104,6 +104,10 @@ pub(crate) async fn invite(screen: &mut Screen, line: &Line) {
     screen.line(&format!("  HTTPS       https://{}", line.envoy.https()));
     screen.line(&format!("  Envoy       http://{} (its admin interface)", line.envoy.admin()));
     screen.line(&format!("  admin API   http://{admin} (OpenAPI at /openapi.json)"));
+    screen.line(&format!(
+        "  DNS         http://{} (the CA's: /set-servfail)",
+        line.pebble.dns().management()
+    ));
     let dashboard = http::get(admin, "localhost", "/").await;
     if dashboard.is_ok_and(|page| page.header("content-type").starts_with("text/html")) {
         screen.line(&format!("  dashboard   http://{admin}/"));

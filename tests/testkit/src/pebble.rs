@@ -58,6 +58,12 @@ impl ChallengeDns {
         self.port.address()
     }
 
+    /// Where its answers are changed: `/set-servfail`, `/clear-servfail` (pebble-challtestsrv).
+    #[must_use]
+    pub const fn management(&self) -> SocketAddr {
+        self.management.address()
+    }
+
     /// From now on `domain` has no address.
     ///
     /// # Errors

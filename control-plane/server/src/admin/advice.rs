@@ -249,6 +249,26 @@ mod tests {
     }
 
     #[test]
+    fn every_cause_has_a_runbook_and_says_who_must_act() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operating.md");
+        let guide = std::fs::read_to_string(path).unwrap();
+        // The parser names all causes there are when it meets one that is none.
+        let none = serde_json::from_str::<Cause>("\"none\"").unwrap_err().to_string();
+        let words: Vec<_> = none.split('`').skip(3).step_by(2).collect();
+        assert!(words.len() >= 16, "{none}");
+        for word in words {
+            let cause: Cause = serde_json::from_value(word.into()).unwrap();
+            let who = match cause.who() {
+                sealwax_core::Who::Customer => "customer",
+                sealwax_core::Who::Platform => "platform",
+                sealwax_core::Who::Ca => "CA",
+            };
+            let line = format!("| `{word}` | {who} | ");
+            assert!(guide.contains(&line), "docs/operating.md lacks: {line}");
+        }
+    }
+
+    #[test]
     fn directories_are_known_by_their_host_and_not_by_its_look() {
         assert_eq!(caa_name("dv.acme-v02.api.pki.goog"), Some("pki.goog"));
         assert_eq!(caa_name("letsencrypt.org.evil.example"), None);

@@ -115,7 +115,8 @@ impl Eyes {
         let one = |issuer: Arc<I>| -> Arc<dyn Issuer> {
             let (clock, board) = (Arc::clone(&self.clock), Arc::clone(&self.issuers));
             let (metrics, trail) = (self.metrics.clone(), self.trail.clone());
-            let metered = MeteredIssuer::new(issuer, clock, metrics, board, trail);
+            let metered = MeteredIssuer::new(issuer, clock, metrics, board, trail)
+                .counted(Arc::clone(&self.activity));
             Arc::new(metered.traced(self.traces.clone()))
         };
         issuers.into_iter().map(one).collect()

@@ -16,6 +16,8 @@ const HOUR_SECS: u64 = 3600;
 pub struct Hour {
     /// The hour's start, in seconds since 1970.
     pub starts_at: u64,
+    /// Orders placed.
+    pub orders: u64,
     /// First certificates.
     pub issued: u64,
     /// Renewed certificates.
@@ -29,9 +31,10 @@ pub struct Hour {
 pub struct Activity(Mutex<VecDeque<Hour>>);
 
 impl Activity {
-    /// Notes an event.
+    /// Notes an event, or an order.
     pub(super) fn note(&self, at: Timestamp, kind: &str) {
         let count: fn(&mut Hour) -> &mut u64 = match kind {
+            "order.placed" => |hour| &mut hour.orders,
             "certificate.issued" => |hour| &mut hour.issued,
             "certificate.renewed" => |hour| &mut hour.renewed,
             "attempt.failed" => |hour| &mut hour.failed,

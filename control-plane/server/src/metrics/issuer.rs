@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
-use super::Metrics;
 use super::names::{CA_CALL_SECONDS, CA_ERRORS, ISSUANCE_SECONDS, ORDERS_TOTAL};
+use super::{Activity, Metrics};
 use crate::traces::Traces;
 use crate::trail::Trail;
 
@@ -76,6 +76,7 @@ pub struct MeteredIssuer {
     placed: Cache<String, Placed>,
     trail: Trail,
     traces: Traces,
+    activity: Arc<Activity>,
 }
 
 impl MeteredIssuer {
@@ -91,7 +92,14 @@ impl MeteredIssuer {
         board.change(inner.name(), |_| {});
         let placed =
             Cache::builder().max_capacity(OPEN_ORDERS_MAX).time_to_live(ORDER_LIFE).build();
-        Self { inner, clock, metrics, board, placed, trail, traces: Traces::default() }
+        let (traces, activity) = (Traces::default(), Arc::default());
+        Self { inner, clock, metrics, board, placed, trail, traces, activity }
+    }
+
+    /// Counting its orders by the hour too.
+    #[must_use]
+    pub fn counted(self, activity: Arc<Activity>) -> Self {
+        Self { activity, ..self }
     }
 
     /// Telling these traces too.
@@ -215,6 +223,7 @@ impl Issuer for MeteredIssuer {
         };
         self.note(&request.domain, "order.placed", &format!("{name}: {url}"));
         self.metrics.count(&ORDERS_TOTAL, &[name, "placed"], 1);
+        self.activity.note(self.clock.now(), "order.placed");
         let placed = Placed { at: Instant::now(), domain: request.domain.clone() };
         self.placed.insert(url.clone(), placed);
         Ok(url)

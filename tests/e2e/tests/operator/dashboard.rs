@@ -22,6 +22,7 @@ async fn a_failing_domain_is_found_explained_and_seen_to_recover_without_a_reloa
     }
     line.visitor().unwrap().visit(line.https(), "shop.example.com").await.unwrap();
     browser.until_shown("certificate.issued").await.unwrap();
+    browser.until_shown("1 orders; 1 issued").await.unwrap();
     line.pebble.dns().forget("broken.example.com").await.unwrap();
     line.visitor().unwrap().handshake(line.https(), "broken.example.com").await;
     let failed = |record: &Value| !record["failure"].is_null();

@@ -31,6 +31,7 @@ async fn every_command_of_the_tutorial_does_what_it_says() {
             .env("SEALWAX_SERVER", format!("http://{}", line.control_plane.admin_address()))
             .env("EDGE", line.https().to_string())
             .env("ROOT", &root)
+            .env("DNS", format!("http://{}", line.pebble.dns().management()))
             .kill_on_drop(true);
         let output = tokio::time::timeout(PATIENCE, shell.output()).await.expect(&block).unwrap();
         let out = String::from_utf8_lossy(&output.stdout);
@@ -45,11 +46,15 @@ async fn every_command_of_the_tutorial_does_what_it_says() {
         "sealwax_domains",
         "ready",
         "an order was placed",
+        "no certificate",
+        "Who must act",
     ] {
         assert!(said.contains(part), "{part} is nowhere in:\n{said}");
     }
     let admin = line.control_plane.admin();
-    assert_eq!(admin.show("shop1.example.com").await.unwrap()["state"], "issued");
+    for name in ["shop1.example.com", "shop2.example.com"] {
+        assert_eq!(admin.show(name).await.unwrap()["state"], "issued", "{name}");
+    }
     assert!(admin.show("shop10.example.com").await.is_err());
 }
 

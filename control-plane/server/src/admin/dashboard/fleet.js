@@ -48,13 +48,12 @@ function hours(seen) {
   const start = Math.floor(Date.parse(seen.now) / 3600000) - HOURS + 1;
   const bars = Array.from({ length: HOURS }, (_, index) => {
     const hour = seen.hours.find((one) => one.starts_at === (start + index) * 3600);
-    const certificates = hour ? hour.issued + hour.renewed : 0;
-    return { label: new Date((start + index) * 3600000).toISOString().slice(0, 16), value: certificates, kind: "good" };
+    return { label: new Date((start + index) * 3600000).toISOString().slice(0, 16), value: hour ? hour.orders : 0, kind: "good" };
   });
   const sum = (field) => seen.hours.reduce((total, hour) => total + hour[field], 0);
-  return card("Certificates an hour, 48 hours", plot("Certificates issued in each of the last 48 hours", bars),
+  return card("Orders an hour, 48 hours", plot("Orders placed in each of the last 48 hours", bars),
     el("p", { class: "soft" },
-      `${number(sum("issued"))} issued, ${number(sum("renewed"))} renewed, ${number(sum("failed"))} attempts failed; by this control plane`));
+      `${number(sum("orders"))} orders; ${number(sum("issued"))} issued, ${number(sum("renewed"))} renewed, ${number(sum("failed"))} attempts failed; by this control plane`));
 }
 
 const causes = (census) => card("Why attempts failed", table("Domains by cause", ["Cause", "Domains"],

@@ -344,4 +344,51 @@ mod tests {
         assert_eq!(length(0x1ff), Some(vec![0x82, 1, 0xff]));
         assert_eq!(length(0x1_0000), None);
     }
+
+    /// An RSA key in PKCS#8, and as the PKCS#1 inside of it.
+    fn rsa() -> (Zeroizing<String>, Vec<u8>) {
+        let key = sealwax_acme::key::generate(sealwax_core::record::KeyType::Rsa2048).unwrap();
+        // RFC 5958: a version, the algorithm, and an octet string, 26 bytes before its contents.
+        let inner = key.expose()[26..].to_vec();
+        (crate::pem::private_key_pem(key.expose()), inner)
+    }
+
+    #[test]
+    fn accounts_are_found_in_the_forms_traefik_and_dehydrated_keep_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        let (key, pkcs1) = rsa();
+        let directory = "https://acme-v02.api.letsencrypt.org/directory";
+        let account = "https://acme-v02.api.letsencrypt.org/acme/acct/7";
+        let acme = serde_json::json!({"le": {"Account": {"Email": "a@example.com",
+            "Registration": {"body": {"status": "valid"}, "uri": account},
+            "PrivateKey": BASE64_STANDARD.encode(&pkcs1), "KeyType": "4096"},
+            "Certificates": null}, "unused": {"Account": null, "Certificates": null}});
+        let traefik = path.join("acme.json");
+        std::fs::write(&traefik, acme.to_string()).unwrap();
+        // dehydrated names the folder with `echo CA | base64`, line end included.
+        let ca = BASE64_URL_SAFE_NO_PAD.encode(format!("{directory}\n"));
+        let kept = path.join("letsencrypt/accounts").join(ca);
+        std::fs::create_dir_all(&kept).unwrap();
+        std::fs::create_dir_all(path.join("storage/file")).unwrap();
+        let pem = format!(
+            "-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----\n",
+            BASE64_STANDARD.encode(&pkcs1)
+        );
+        std::fs::write(kept.join("account_key.pem"), pem).unwrap();
+        std::fs::write(kept.join("account_id.json"), format!("{{\"url\":\"{account}\"}}")).unwrap();
+        for (from, path, mark) in [
+            (CertSource::Traefik, traefik, "le"),
+            (CertSource::AutoSsl, path.to_owned(), AUTO_SSL),
+            (CertSource::AutoSsl, path.join("storage/file"), AUTO_SSL),
+        ] {
+            let mut found = find(from, &path);
+            assert_eq!(found.len(), 1, "{}", path.display());
+            let found = found.remove(0).unwrap_or_else(|failed| panic!("{failed}"));
+            assert_eq!((found.mark.as_str(), found.url.as_deref()), (mark, Some(account)));
+            assert!(found.directory.is(directory), "{:?}", found.directory);
+            assert_eq!(*found.key, *key, "the same key in one form");
+        }
+        assert!(find(CertSource::Certbot, path).is_empty(), "nothing is no failure");
+    }
 }
