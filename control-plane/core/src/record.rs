@@ -9,6 +9,7 @@ use crate::budget::BudgetState;
 use crate::certificate::{CertificateFacts, CertificateSource};
 use crate::failure::Failure;
 use crate::notice::Notice;
+use crate::preflight::Findings;
 use crate::secret::SealedKey;
 use crate::timestamp::{Span, Timestamp};
 use crate::watch::Watch;
@@ -50,6 +51,12 @@ pub struct DomainRecord {
     /// What this name used of each issuer's limits per name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub usage: BTreeMap<String, BudgetState>,
+    /// What was seen of it before its last order, or instead of it, while something is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preflight: Option<Box<Findings>>,
+    /// Its next order is placed whatever a look at the domain says: an operator wants it so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub preflight_waived: bool,
     /// When it was registered.
     pub created_at: Timestamp,
     /// When it was last written.
@@ -250,6 +257,8 @@ impl DomainRecord {
             outbox: Vec::new(),
             removed: false,
             usage: BTreeMap::new(),
+            preflight: None,
+            preflight_waived: false,
             created_at: now,
             updated_at: now,
         }
