@@ -16,6 +16,7 @@ mod lease_watch;
 mod notify;
 mod outcome;
 mod parts;
+mod preflight;
 mod queue;
 mod run;
 mod step;

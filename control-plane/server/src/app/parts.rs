@@ -14,6 +14,7 @@ use super::announcements::Announcements;
 use super::error::AppError;
 use super::issuers;
 use super::keys::LocalKeys;
+use super::outlook;
 use super::sealing::ProvenSealer;
 use super::watch::{Eyes, Watch};
 use crate::accounts::Accounts;
@@ -101,6 +102,7 @@ impl App {
                 store: Arc::clone(&store),
                 sealer: Arc::clone(&sealer),
                 permission: eyes.permission(permission(&config.permission)?),
+                preflight: eyes.preflight(outlook::build(config)),
                 issuers,
                 keys: Arc::new(LocalKeys),
                 clock: Arc::clone(&clock),
