@@ -142,7 +142,7 @@ keys! {
     EDGE_CLIENT_CA_FILE: PathBuf = edge.client_ca_file, Allowed::Path, Unset("no TLS"),
         "As in `[xds]`; it may be the same file.";
     EDGE_PUBLIC: Targets = edge.public, Allowed::Targets, Unset("explanations do not name them"),
-        "What customers' DNS must point to: the public addresses of the edges, or a host name that has them. Explanations name the exact records then.";
+        "What customers' DNS must point to: the public addresses of the edges, or a host name that has them. Explanations name the exact records then, and the preflight tells edges from other servers by it.";
     ADMIN_LISTEN: SocketAddr = admin.listen, Allowed::Address, Value("127.0.0.1:18002"),
         "Address of the admin API. Needs `token_file` unless it is loopback.";
     ADMIN_TOKEN_FILE: PathBuf = admin.token_file, Allowed::Path, Unset("no token is asked for"),
