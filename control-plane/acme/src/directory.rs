@@ -33,6 +33,8 @@ pub(crate) struct Directory {
 struct Meta {
     #[serde(default)]
     external_account_required: bool,
+    #[serde(default)]
+    caa_identities: Vec<String>,
 }
 
 impl Directory {
@@ -46,6 +48,11 @@ impl Directory {
         serde_json::from_slice(&answer.body).map_err(|error| IssueError::Misconfigured {
             detail: format!("{url} does not answer as an ACME directory: {error}"),
         })
+    }
+
+    /// What the CA calls itself in CAA records (RFC 8555 section 7.1.1); empty if it does not say.
+    pub(crate) fn caa_identities(&self) -> &[String] {
+        &self.meta.caa_identities
     }
 
     /// New accounts need an external account binding (RFC 8555 section 7.3.4).
@@ -72,4 +79,19 @@ pub(crate) async fn get(
         (Err(text), last) => classify(step, &text, last, now),
     };
     Err(Failed::into(failed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_ca_calls_itself_is_read_from_its_directory() {
+        let read = |text: &str| serde_json::from_str::<Directory>(text).unwrap();
+        let meta = r#"{"meta": {"caaIdentities": ["ca.example", "old.example"], "website": "x"}}"#;
+        assert_eq!(read(meta).caa_identities(), ["ca.example", "old.example"]);
+        for silent in ["{}", r#"{"meta": {}}"#] {
+            assert!(read(silent).caa_identities().is_empty());
+        }
+    }
 }

@@ -11,6 +11,7 @@ use rustls::pki_types::CertificateDer;
 use sealwax_core::issuer::{
     IssueError, Issuer, OrderChallenge, OrderRequest, OrderStatus, OrderView, RenewalInfo,
 };
+use sealwax_core::preflight::CaaIdentity;
 use sealwax_core::secret::Sealer;
 use sealwax_core::store::{Store, StoreError};
 use sealwax_core::{Chain, Clock};
@@ -362,6 +363,13 @@ impl AcmeIssuer {
             Ok(_) | Err(Failed::AlreadyRevoked) => Ok(()),
             Err(failed) => Err(failed.into()),
         }
+    }
+
+    async fn caa_identity(&self) -> CaaIdentity {
+        let Ok(directory) = self.directory().await else { return CaaIdentity::default() };
+        let names = directory.caa_identities().to_vec();
+        // An account that is made for the question is the one the order needs.
+        CaaIdentity { names, account: self.account_url().await.ok() }
     }
 }
 

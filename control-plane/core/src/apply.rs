@@ -52,6 +52,13 @@ fn want(record: &DomainRecord, now: Timestamp) -> DomainRecord {
     DomainRecord { work: Work::Wanted { since: now }, erase_at: None, ..record.clone() }
 }
 
+/// The next order is placed whatever a look at the domain says. Holds until one comes to
+/// something, a certificate or a failure.
+#[must_use]
+pub fn waived(record: DomainRecord) -> DomainRecord {
+    DomainRecord { preflight_waived: true, ..record }
+}
+
 /// This process works on the record from now on, or still does.
 #[must_use]
 pub fn leased(record: DomainRecord, holder: &str, id: u64, duration: Span) -> DomainRecord {
@@ -124,6 +131,8 @@ pub fn issued(
         lease: None,
         watch: None,
         erase_at: None,
+        preflight: None,
+        preflight_waived: false,
         ..record
     })
 }
@@ -138,6 +147,7 @@ pub fn imported(record: DomainRecord, facts: CertificateFacts) -> DomainRecord {
         failure: if idle { None } else { record.failure },
         watch: None,
         erase_at: None,
+        preflight: None,
         ..record
     }
 }
@@ -155,7 +165,13 @@ pub fn gave_up(
         Cause::OrderLost | Cause::CaUnavailable | Cause::CaRateLimited | Cause::PlatformUnavailable
     );
     let failure = failed(&record, refusal, refused, None, now, jitter);
-    DomainRecord { work: Work::Idle, failure: Some(failure), lease: None, ..record }
+    DomainRecord {
+        work: Work::Idle,
+        failure: Some(failure),
+        lease: None,
+        preflight_waived: false,
+        ..record
+    }
 }
 
 /// The attempt cannot go on now: the order, if any, is kept and gone on with by the schedule.

@@ -4,6 +4,7 @@ use crate::certificate::CertificateSource;
 use crate::failure::Cause;
 use crate::issuer::{OrderChallenge, OrderStatus, OrderView, Refusal};
 use crate::notice::Notice;
+use crate::preflight;
 use crate::record::{DomainRecord, Work};
 use crate::secret::SealedKey;
 use crate::timestamp::{Span, Timestamp};
@@ -19,6 +20,10 @@ pub struct Sight {
     pub finalized: bool,
     /// How often the order was looked at since it last moved.
     pub looks: u32,
+    /// The platform agreed.
+    pub permitted: bool,
+    /// The domain was looked at, or nobody looks.
+    pub looked: bool,
     /// The budget has room for the order that is about to be placed.
     pub reserved: bool,
     /// This run wrote notices: it delivers them at once.
@@ -34,6 +39,10 @@ pub enum Step {
     Claim,
     /// Ask the platform.
     Confirm,
+    /// Look at the domain as a CA would.
+    Look,
+    /// Find a CA that is well and has room, and reserve it.
+    Choose,
     /// Place an order.
     PlaceOrder {
         /// With whom.
@@ -125,7 +134,9 @@ pub fn decide(record: &DomainRecord, sight: &Sight, holder: &str, now: Timestamp
             .unwrap_or_else(|| Step::Rest(record.wake_at())),
         Work::Parked if record.erase_at.is_some_and(|at| at <= now) => Step::Erase,
         Work::Parked => notice(record, sight, now).unwrap_or_else(|| Step::Rest(record.wake_at())),
-        Work::Wanted { .. } => Step::Confirm,
+        Work::Wanted { .. } if !sight.permitted => Step::Confirm,
+        Work::Wanted { .. } if preflight::is_due(record) && !sight.looked => Step::Look,
+        Work::Wanted { .. } => Step::Choose,
         Work::Ordering { issuer } => Step::PlaceOrder { issuer: issuer.clone() },
         Work::Ordered { issuer, order_url } => ordered(Order { issuer, order_url, sight }, None),
         Work::Challenged { issuer, order_url, token } => {

@@ -49,7 +49,12 @@ fn step(work: Work, sight: &Sight) -> Step {
 #[test]
 fn the_way_from_wanted_to_a_certificate() {
     let none = Sight::default();
-    assert_eq!(step(Work::Wanted { since: at(0) }, &none), Step::Confirm);
+    let wanted = || Work::Wanted { since: at(0) };
+    assert_eq!(step(wanted(), &none), Step::Confirm);
+    let permitted = Sight { permitted: true, ..Sight::default() };
+    assert_eq!(step(wanted(), &permitted), Step::Look);
+    let looked = Sight { looked: true, ..permitted };
+    assert_eq!(step(wanted(), &looked), Step::Choose);
     assert_eq!(
         step(Work::Ordering { issuer: "ca".into() }, &none),
         Step::PlaceOrder { issuer: "ca".into() }

@@ -92,7 +92,7 @@ impl Cause {
                 "Let port 80 of the domain's addresses, IPv6 ones included, reach the platform's edges."
             }
             Self::ChallengeWrong => {
-                "Point the domain at the platform's edges: the CA was answered by another server."
+                "Point the domain at the platform's edges: another server answers for it."
             }
             Self::CaaForbids => {
                 "Add a CAA record that allows the certificate authority, or remove the one that forbids it."

@@ -5,6 +5,7 @@ use sealwax_protocol::{ChallengeToken, DomainName};
 
 use crate::certificate::Chain;
 use crate::failure::Cause;
+use crate::preflight::CaaIdentity;
 use crate::timestamp::{Span, Timestamp};
 
 /// An order's status (RFC 8555 section 7.1.6).
@@ -109,6 +110,11 @@ pub trait Issuer: Send + Sync + 'static {
 
     /// Revokes a certificate (leaf, DER) this account issued (RFC 8555 section 7.6).
     async fn revoke(&self, leaf_der: &[u8]) -> Result<(), IssueError>;
+
+    /// Who it is in CAA records, as far as that can be known now.
+    async fn caa_identity(&self) -> CaaIdentity {
+        CaaIdentity::default()
+    }
 }
 
 /// What a rate limit covers.

@@ -22,6 +22,7 @@ pub mod health;
 pub mod issuer;
 pub mod notice;
 pub mod permission;
+pub mod preflight;
 pub mod record;
 pub mod schedule;
 pub mod secret;

@@ -10,6 +10,7 @@ use crate::campaign::Replacing;
 use crate::certificate::{CertificateFacts, CertificateSource};
 use crate::failure::Failure;
 use crate::notice::Notice;
+use crate::preflight::Findings;
 use crate::secret::SealedKey;
 use crate::timestamp::{Span, Timestamp};
 use crate::watch::Watch;
@@ -54,6 +55,12 @@ pub struct DomainRecord {
     /// The last campaign that asked for a certificate, and the one it is to replace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replacing: Option<Replacing>,
+    /// What was seen of it before its last order, or instead of it, while something is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preflight: Option<Box<Findings>>,
+    /// Its next order is placed whatever a look at the domain says: an operator wants it so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub preflight_waived: bool,
     /// When it was registered.
     pub created_at: Timestamp,
     /// When it was last written.
@@ -255,6 +262,8 @@ impl DomainRecord {
             removed: false,
             usage: BTreeMap::new(),
             replacing: None,
+            preflight: None,
+            preflight_waived: false,
             created_at: now,
             updated_at: now,
         }
@@ -383,22 +392,5 @@ fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_registered_domain_waits_for_demand() {
-        let domain = DomainName::parse("a.example.com").unwrap();
-        let record =
-            DomainRecord::registered(domain, Registration::default(), Timestamp::from_secs(5));
-        assert_eq!(record.state(), DomainState::Pending);
-        assert_eq!(record.wake_at(), None);
-    }
-
-    #[test]
-    fn states_are_spelled_alike_in_code_and_json() {
-        for state in DomainState::ALL {
-            assert_eq!(serde_json::to_string(&state).unwrap(), format!("\"{}\"", state.as_str()));
-        }
-    }
-}
+#[path = "record_tests.rs"]
+mod tests;

@@ -54,12 +54,12 @@ pub struct Put {
     pub created: bool,
 }
 
-/// Whether a renewal may come before its time.
+/// Whether a renewal may come before its time, and whatever a look at the domain says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Window {
     /// Only when the certificate is due, missing, or its last attempt failed.
     Kept,
-    /// At any time.
+    /// At any time, and the domain is not looked at first.
     Ignored,
 }
 
@@ -230,7 +230,13 @@ impl Registry {
             };
             let detail = match window {
                 Window::Kept => "asked for through the admin API",
-                Window::Ignored => "asked for through the admin API, outside the window",
+                Window::Ignored => {
+                    "asked for through the admin API, whatever window and preflight say"
+                }
+            };
+            let next = match window {
+                Window::Kept => next,
+                Window::Ignored => apply::waived(next),
             };
             let asked = event(now, "renewal.requested", detail.to_owned());
             let expected = Expected::Version(stored.version);

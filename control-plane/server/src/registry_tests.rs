@@ -215,6 +215,18 @@ async fn a_due_or_failed_domain_is_renewed_without_force() {
 }
 
 #[tokio::test]
+async fn only_force_waives_the_look_at_the_domain() {
+    let world = world(false);
+    let domain = name("a.example.com");
+    world.registry.put(&domain, Registration::default()).await.unwrap();
+    let kept = world.registry.renew(&domain, Window::Kept).await.unwrap();
+    assert!(!kept.preflight_waived);
+    world.edit(&domain, |record| record.work = Work::Idle).await;
+    let forced = world.registry.renew(&domain, Window::Ignored).await.unwrap();
+    assert!(forced.preflight_waived);
+}
+
+#[tokio::test]
 async fn removing_is_announced_and_a_second_time_not_found() {
     let world = world(false);
     let domain = name("a.example.com");

@@ -66,11 +66,15 @@ impl Trail {
         events: Vec<LifecycleEvent>,
     ) -> Vec<LifecycleEvent> {
         let Some(steps) = self.0.get(domain) else { return events };
-        let told = |step: &LifecycleEvent| {
-            let near = |event: &LifecycleEvent| {
-                event.at.since(step.at).max(step.at.since(event.at)) <= SAME_WITHIN
+        // Each stored event tells of one step: the oldest that it can be.
+        let mut untold: Vec<&LifecycleEvent> = events.iter().collect();
+        let mut told = |step: &LifecycleEvent| {
+            let same = |event: &&LifecycleEvent| {
+                let apart = event.at.since(step.at).max(step.at.since(event.at));
+                event.kind == step.kind && apart <= SAME_WITHIN
             };
-            events.iter().any(|event| event.kind == step.kind && near(event))
+            let found = untold.iter().rposition(same);
+            found.map(|index| untold.remove(index)).is_some()
         };
         // What is older than the oldest event read would stand without what came before it.
         let oldest = events.last().map(|event| event.at);
@@ -112,6 +116,22 @@ mod tests {
             kinds,
             ["certificate.issued", "challenge.fetched", "order.placed", "domain.registered"]
         );
+    }
+
+    #[test]
+    fn a_stored_event_tells_of_one_step_and_not_of_the_next() {
+        let trail = Trail::default();
+        let at = Timestamp::from_secs;
+        trail.note(&name(), at(20), "preflight.seen", "not ready");
+        trail.note(&name(), at(22), "preflight.seen", "ready");
+        let stored =
+            LifecycleEvent { detail: "not ready".to_owned(), ..event(20, "preflight.seen") };
+        let details: Vec<_> = trail
+            .woven_into(&name(), vec![stored, event(10, "domain.registered")])
+            .into_iter()
+            .map(|event| event.detail)
+            .collect();
+        assert_eq!(details, ["ready", "not ready", ""]);
     }
 
     #[test]

@@ -151,6 +151,8 @@ impl Workflow {
     fn untried(&self, run: &Run) -> Vec<Arc<dyn Issuer>> {
         let mut candidates = self.shared.parts.candidates(&run.record);
         candidates.retain(|issuer| !run.tried.iter().any(|tried| tried == issuer.name()));
+        // What was seen from here is no veto: they are last, not left out.
+        candidates.sort_by_key(|issuer| run.forbidden.iter().any(|name| name == issuer.name()));
         candidates
     }
 

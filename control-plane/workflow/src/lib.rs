@@ -17,6 +17,7 @@ mod lease_watch;
 mod notify;
 mod outcome;
 mod parts;
+mod preflight;
 mod queue;
 mod run;
 mod step;

@@ -158,8 +158,12 @@ impl Workflow {
     pub(crate) async fn settle(
         &self,
         run: &mut Run,
-        record: DomainRecord,
+        mut record: DomainRecord,
     ) -> Result<Progress, RunError> {
+        // What was seen before explains what went wrong; that a turn did not come, it does not.
+        if record.failure.as_ref().is_some_and(|failure| failure.attempts > 0) {
+            record.preflight = run.seen.take().or(record.preflight);
+        }
         let now = self.shared.parts.clock.now();
         let domain = record.domain.clone();
         // The order is over: nobody will ask for its token any more.

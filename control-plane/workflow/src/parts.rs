@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sealwax_core::budget::Limits;
 use sealwax_core::issuer::Issuer;
 use sealwax_core::permission::Permission;
+use sealwax_core::preflight::Preflight;
 use sealwax_core::record::KeyType;
 use sealwax_core::secret::Sealer;
 use sealwax_core::store::Store;
@@ -23,6 +24,8 @@ pub struct Parts {
     pub sealer: Arc<dyn Sealer>,
     /// The platform.
     pub permission: Arc<dyn Permission>,
+    /// Looks at domains before a CA does.
+    pub preflight: Arc<dyn Preflight>,
     /// The certificate authorities, in order of preference; not empty.
     pub issuers: Vec<Arc<dyn Issuer>>,
     /// Makes private keys.

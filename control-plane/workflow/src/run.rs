@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sealwax_core::notice;
-use sealwax_core::store::{Change, EVENTS_PER_CHANGE_MAX, Entry, Expected, StoreError};
+use sealwax_core::preflight::Findings;
+use sealwax_core::store::{
+    Change, EVENTS_PER_CHANGE_MAX, Entry, Expected, LifecycleEvent, StoreError,
+};
 use sealwax_core::{DomainRecord, Sight, Span, Timestamp, apply, decide};
 use sealwax_protocol::DomainName;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -86,6 +89,12 @@ pub(crate) struct Run {
     pub(crate) ask: Ask,
     /// Issuers that could not do it in this run.
     pub(crate) tried: Vec<String>,
+    /// Issuers that the domain's CAA records forbid: the others go first.
+    pub(crate) forbidden: Vec<String>,
+    /// What was seen of the domain in this run.
+    pub(crate) seen: Option<Box<Findings>>,
+    /// What happened since the last write: told with the next one.
+    pub(crate) untold: Vec<LifecycleEvent>,
     /// The run's place to act; given up while it waits.
     place: Option<OwnedSemaphorePermit>,
 }
@@ -160,6 +169,9 @@ impl Workflow {
             fresh_at: Instant::now(),
             ask,
             tried: Vec::new(),
+            forbidden: Vec::new(),
+            seen: None,
+            untold: Vec::new(),
             place: None,
         }))
     }
@@ -234,6 +246,7 @@ impl Workflow {
         let now = self.shared.parts.clock.now();
         change.record.updated_at = now;
         change.expected = run.expected;
+        change.events.splice(0..0, run.untold.drain(..));
         self.enqueue(run, &mut change, now);
         run.record = change.record.clone();
         run.expected = Expected::Version(self.shared.parts.store.write(change).await?);

@@ -31,6 +31,8 @@ impl Workflow {
             Step::Rest(until) => Ok(Progress::Rest(until)),
             Step::Claim => self.claim(run).await,
             Step::Confirm => self.confirm(run).await,
+            Step::Look => self.look(run).await,
+            Step::Choose => self.choose(run).await,
             Step::PlaceOrder { issuer } => self.place_order(run, &issuer).await,
             Step::Observe { issuer, order_url, wait } => {
                 self.observe(run, &issuer, &order_url, wait).await
@@ -71,7 +73,11 @@ impl Workflow {
     async fn confirm(&self, run: &mut Run) -> Result<Progress, RunError> {
         let record = run.record.clone();
         match self.shared.parts.permission.ask(&record.domain).await {
-            Verdict::Granted => self.choose(run).await,
+            Verdict::Granted => {
+                run.sight.permitted = true;
+                run.tries = 0;
+                Ok(Progress::Onward)
+            }
             Verdict::Denied => {
                 let detail = "the permission endpoint answered no".to_owned();
                 self.give_up(run, &Refusal { cause: Cause::PlatformDenied, detail }).await

@@ -18,6 +18,8 @@ pub struct LineSettings {
     pub max_wait: &'static str,
     /// More TOML for the control plane.
     pub more: String,
+    /// Domains are looked at before their orders, as Pebble does it.
+    pub preflight: bool,
     /// Out of 100 good nonces, how many Pebble refuses.
     pub nonces_refused_percent: u8,
 }
@@ -28,6 +30,7 @@ impl Default for LineSettings {
             store: StoreSettings::Embedded,
             max_wait: "10s",
             more: String::new(),
+            preflight: false,
             nonces_refused_percent: 5,
         }
     }
@@ -79,12 +82,20 @@ impl Line {
         let pebble = Pebble::start(ca).await?;
         tell("Pebble, an ACME test CA", &pebble.directory());
         let to_ca = TcpProxy::start(pebble.address()).await?;
+        let mut more = settings.more;
+        if settings.preflight {
+            let (dns, port) = (pebble.dns().address(), validations.address().port());
+            more.push_str(&format!(
+                "[preflight]\nenabled = true\nresolvers = \"{dns}\"\nedges = \"127.0.0.1\"\n\
+                 port = {port}\n"
+            ));
+        }
         let control_plane = ControlPlane::start(&ControlPlaneSettings {
             directory: pebble.directory_at(to_ca.address()),
             ca_file: pebble.tls_root_file(),
             store: settings.store,
             max_wait: settings.max_wait,
-            more: settings.more,
+            more,
         })
         .await?;
         tell("control plane", &format!("http://{} (admin API)", control_plane.admin_address()));

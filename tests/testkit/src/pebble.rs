@@ -1,6 +1,6 @@
 //! Pebble, and the DNS server it validates against.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::process::Command;
 use std::time::Duration;
 
@@ -80,9 +80,56 @@ impl ChallengeDns {
         self.manage("/clear-servfail", domain).await
     }
 
+    /// From now on `domain` has these addresses and no other; none: 127.0.0.1 again.
+    ///
+    /// # Errors
+    /// The server does not take it.
+    pub async fn point(&self, domain: &str, addresses: &[IpAddr]) -> Result<()> {
+        let host = format!("{domain}.");
+        for path in ["/clear-a", "/clear-aaaa"] {
+            self.post(path, &json!({ "host": host })).await?;
+        }
+        for (path, v4) in [("/add-a", true), ("/add-aaaa", false)] {
+            let of: Vec<_> = addresses.iter().filter(|ip| ip.is_ipv4() == v4).collect();
+            if !of.is_empty() {
+                self.post(path, &json!({ "host": host, "addresses": of })).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// From now on names without addresses of their own have none.
+    ///
+    /// # Errors
+    /// The server does not take it.
+    pub async fn forget_default(&self) -> Result<()> {
+        self.post("/set-default-ipv4", &json!({ "ip": "" })).await
+    }
+
+    /// From now on `domain` is another name for `target`.
+    ///
+    /// # Errors
+    /// The server does not take it.
+    pub async fn alias(&self, domain: &str, target: &str) -> Result<()> {
+        let (host, target) = (format!("{domain}."), format!("{target}."));
+        self.post("/set-cname", &json!({ "host": host, "target": target })).await
+    }
+
+    /// From now on `domain` has this CAA record.
+    ///
+    /// # Errors
+    /// The server does not take it.
+    pub async fn authorize(&self, domain: &str, tag: &str, value: &str) -> Result<()> {
+        let policies = json!([{ "tag": tag, "value": value }]);
+        self.post("/add-caa", &json!({ "host": format!("{domain}."), "policies": policies })).await
+    }
+
     async fn manage(&self, path: &str, domain: &str) -> Result<()> {
-        let body = json!({ "host": format!("{domain}."), "rcode": "SERVFAIL" }).to_string();
-        let request = http::request("POST", path, "localhost", body)?;
+        self.post(path, &json!({ "host": format!("{domain}."), "rcode": "SERVFAIL" })).await
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Result<()> {
+        let request = http::request("POST", path, "localhost", body.to_string())?;
         let response = http::send(self.management.address(), request).await?;
         ensure!(response.status == 200, "{path}: {}", response.status);
         Ok(())

@@ -1,6 +1,6 @@
 //! All buckets of one account, and which of them an order needs.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use crate::issuer::LimitScope;
 use crate::timestamp::{Span, Timestamp};
@@ -143,15 +143,15 @@ impl BudgetState {
 #[derive(Clone, Debug)]
 pub struct Budget {
     limits: Limits,
-    buckets: BTreeMap<BucketKey, Bucket>,
+    buckets: HashMap<BucketKey, Bucket>,
     prune_at: usize,
 }
 
 impl Budget {
     /// Nothing used.
     #[must_use]
-    pub const fn new(limits: Limits) -> Self {
-        Self { limits, buckets: BTreeMap::new(), prune_at: PRUNE_FROM }
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, buckets: HashMap::new(), prune_at: PRUNE_FROM }
     }
 
     /// As it was kept. Limits that changed meanwhile hold from now on.
@@ -162,11 +162,13 @@ impl Budget {
         budget
     }
 
-    /// What to keep.
+    /// What to keep, in the keys' order: the same use is the same state.
     #[must_use]
     pub fn state(&self, now: Timestamp) -> BudgetState {
         let used = self.buckets.iter().filter(|(_, bucket)| !bucket.is_full(now));
-        BudgetState(used.map(|(key, bucket)| (key.clone(), *bucket)).collect())
+        let mut used: Vec<_> = used.map(|(key, bucket)| (key.clone(), *bucket)).collect();
+        used.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        BudgetState(used)
     }
 
     /// The buckets an order draws on: what must be at hand to [`reserve`](Self::reserve) it.

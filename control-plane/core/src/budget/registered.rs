@@ -1,6 +1,7 @@
 //! Registered domains by the public suffix list (<https://publicsuffix.org>), private section
 //! included, as CAs read it.
 
+use psl::Type;
 use sealwax_protocol::DomainName;
 
 /// The name one label below the public suffix: what limits per registered domain count by. A
@@ -11,10 +12,14 @@ pub fn registered_domain(domain: &DomainName) -> &str {
     psl::domain_str(name).unwrap_or(name)
 }
 
-/// The name is a public suffix itself: no CA issues for its owner's customers' zone.
+/// The name is a public suffix that others register names under: CAs do not issue for it. A suffix
+/// of the list's private section belongs to somebody, who may have a certificate for it.
 #[must_use]
 pub fn is_public_suffix(domain: &DomainName) -> bool {
-    psl::domain_str(domain.as_str()).is_none()
+    let name = domain.as_str().as_bytes();
+    psl::suffix(name).is_some_and(|suffix| {
+        suffix.as_bytes() == name && suffix.is_known() && suffix.typ() == Some(Type::Icann)
+    })
 }
 
 #[cfg(test)]
@@ -35,7 +40,7 @@ mod tests {
             let domain = DomainName::parse(name).unwrap();
             assert_eq!(registered_domain(&domain), registered, "{name}");
         }
-        for (name, suffix) in [("co.uk", true), ("github.io", true), ("example.com", false)] {
+        for (name, suffix) in [("co.uk", true), ("github.io", false), ("example.com", false)] {
             assert_eq!(is_public_suffix(&DomainName::parse(name).unwrap()), suffix, "{name}");
         }
     }

@@ -157,6 +157,8 @@ pub(super) const KINDS: &[(&str, &str)] = &[
     ("domain.parked", "parked: the platform is told"),
     ("renewal.requested", "a new certificate was asked for"),
     ("renewal.planned", "the certificate authority suggested when to renew"),
+    ("preflight.seen", "the domain was looked at before an order"),
+    ("preflight.overruled", "it does not look ready, and an order was placed all the same"),
     ("order.postponed", "no room in the certificate authority's limits: it waits for its turn"),
     ("attempt.failed", "an attempt failed"),
     ("certificate.issued", "the first certificate was issued"),

@@ -153,7 +153,7 @@ pub(super) async fn remove(
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RenewQuery {
-    /// Renew outside the window too.
+    /// Renew outside the window too, and without a look at the domain first.
     #[serde(default)]
     force: bool,
 }

@@ -1,5 +1,6 @@
 //! What happened to a domain, what is wrong, who must act, what to change, what happens next.
 
+use sealwax_core::preflight::{Findings, Sighting};
 use sealwax_core::store::LifecycleEvent;
 use sealwax_core::{Cause, DomainRecord, DomainState, Failure, Timestamp, Who};
 use serde::{Deserialize, Serialize};
@@ -26,10 +27,31 @@ pub struct Explanation {
     pub change: Option<String>,
     /// The whole of it in words for the customer, if it is the customer who must act.
     pub forward: Option<String>,
+    /// What was seen of the domain before its last order, or instead of it, while something is
+    /// wrong.
+    pub preflight: Option<PreflightView>,
     /// What happens next by itself.
     pub next: String,
     /// What happened, oldest first.
     pub timeline: Vec<Moment>,
+}
+
+/// What a look at the domain saw.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PreflightView {
+    /// RFC 3339.
+    pub at: String,
+    /// Everything seen, one thing each.
+    pub seen: Vec<SightingView>,
+}
+
+/// One thing seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SightingView {
+    /// What was looked at: `CNAME`, `A`, `AAAA`, `CAA` or `challenge path`.
+    pub what: String,
+    /// What was seen, the very answers.
+    pub seen: String,
 }
 
 /// One step of the timeline.
@@ -56,6 +78,7 @@ impl Explanation {
             act: record.failure.as_ref().map(act),
             change: None,
             forward: None,
+            preflight: record.preflight.as_deref().map(seen),
             next: next(record, now),
             timeline: events.iter().rev().map(moment).collect(),
         }
@@ -153,7 +176,20 @@ fn again(record: &DomainRecord, at: Timestamp) -> String {
         Some(_) => ": the wait grows with each failure, a minute, ten, a hundred, then a day",
         None => "",
     };
-    format!("It is tried again at {at}{why}. To try now: sealwax domain renew {}.", record.domain)
+    let look = if record.preflight.is_some() {
+        "; with --force it is ordered without a look at it first"
+    } else {
+        ""
+    };
+    let domain = &record.domain;
+    format!("It is tried again at {at}{why}. To try now: sealwax domain renew {domain}{look}.")
+}
+
+fn seen(findings: &Findings) -> PreflightView {
+    let one =
+        |sighting: Sighting| SightingView { what: sighting.what.to_owned(), seen: sighting.seen };
+    let seen = findings.sightings().into_iter().map(one).collect();
+    PreflightView { at: findings.at.rfc3339(), seen }
 }
 
 fn moment(event: &LifecycleEvent) -> Moment {
@@ -163,6 +199,7 @@ fn moment(event: &LifecycleEvent) -> Moment {
 
 #[cfg(test)]
 mod tests {
+    use sealwax_core::preflight::{Looked, Path};
     use sealwax_core::{Cause, Registration, Work};
     use sealwax_protocol::DomainName;
 
@@ -191,6 +228,27 @@ mod tests {
         assert!(told.next.starts_with("It is tried again at 2026-01-01T00:00:00Z: the wait grows"));
         assert!(told.next.ends_with("sealwax domain renew a.example.com."));
         assert!(told.summary.contains("someone must act. It has no certificate"));
+    }
+
+    #[test]
+    fn what_was_seen_of_the_domain_is_told() {
+        let mut record = record();
+        assert_eq!(Explanation::of(&record, &[], Timestamp::from_secs(5)).preflight, None);
+        let nothing = || "no such record".to_owned();
+        record.preflight = Some(Box::new(Findings {
+            at: Timestamp::from_secs(0),
+            ipv4: Looked::Nothing { said: "NXDOMAIN".to_owned() },
+            ipv6: Looked::Nothing { said: nothing() },
+            aliases: Vec::new(),
+            caa: Looked::Nothing { said: nothing() },
+            path: Path::NotTried { why: "no address is known".to_owned() },
+            vantage_proven: false,
+        }));
+        let told = Explanation::of(&record, &[], Timestamp::from_secs(5)).preflight.unwrap();
+        assert_eq!(told.at, "1970-01-01T00:00:00Z");
+        let what: Vec<_> = told.seen.iter().map(|one| one.what.as_str()).collect();
+        assert_eq!(what, ["A", "AAAA", "CAA", "challenge path"]);
+        assert_eq!(told.seen[0].seen, "none: NXDOMAIN");
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub use batch::{BatchLine, BatchResult};
 pub use campaign::{CampaignBody, CampaignView};
 pub use certificate::Exported;
 pub use domains::RegistrationBody;
-pub use explain::{Explanation, Moment};
+pub use explain::{Explanation, Moment, PreflightView, SightingView};
 pub use fleet::{BudgetView, EdgeView, EdgesView, Fleet, FleetView, LaneView, NackView};
 pub use health::{Health, Troubles};
 pub use issuers::{AccountView, IssuerView, IssuersView};

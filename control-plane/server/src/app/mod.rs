@@ -8,6 +8,7 @@ mod health;
 mod issuers;
 mod keys;
 mod listeners;
+mod outlook;
 mod parts;
 mod rewrap;
 mod sealing;

@@ -15,6 +15,7 @@ use super::announcements::Announcements;
 use super::error::AppError;
 use super::issuers;
 use super::keys::LocalKeys;
+use super::outlook;
 use super::sealing::ProvenSealer;
 use super::watch::{Eyes, Watch};
 use crate::accounts::Accounts;
@@ -107,6 +108,7 @@ impl App {
                 store: Arc::clone(&store),
                 sealer: Arc::clone(&sealer),
                 permission: eyes.permission(permission(&config.permission)?),
+                preflight: eyes.preflight(outlook::build(config)),
                 issuers,
                 keys: Arc::new(LocalKeys),
                 clock: Arc::clone(&clock),

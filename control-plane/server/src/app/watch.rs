@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sealwax_core::issuer::Issuer;
 use sealwax_core::permission::Permission;
+use sealwax_core::preflight::Preflight;
 use sealwax_core::store::Store;
 use sealwax_core::{Clock, Timestamp};
 use sealwax_protocol::DomainName;
@@ -14,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Announcements;
+use super::outlook::Noted;
 use crate::feed::Feed;
 use crate::metrics::{
     Activity, BudgetBoard, CensusBoard, IssuerBoard, MeteredIssuer, MeteredPermission,
@@ -135,6 +137,10 @@ impl Eyes {
     pub(super) fn permission(&self, permission: Arc<dyn Permission>) -> Arc<dyn Permission> {
         let metered = MeteredPermission::new(permission, self.metrics.clone());
         Arc::new(metered.traced(self.traces.clone()))
+    }
+
+    pub(super) fn preflight(&self, preflight: Arc<dyn Preflight>) -> Arc<dyn Preflight> {
+        Arc::new(Noted { inner: preflight, trail: self.trail.clone() })
     }
 }
 

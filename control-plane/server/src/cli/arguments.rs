@@ -328,7 +328,7 @@ pub(super) struct List {
 pub(super) struct Renew {
     #[command(flatten)]
     pub(super) names: Names,
-    /// Renew outside the renewal window too.
+    /// Renew outside the renewal window too, and without a look at the domain first.
     #[arg(long)]
     pub(super) force: bool,
 }

@@ -35,6 +35,18 @@ pub(super) fn told_to_people(told: &Explanation) -> String {
             }
         }
     }
+    if let Some(preflight) = &told.preflight {
+        let rows: Vec<_> = preflight
+            .seen
+            .iter()
+            .map(|one| [format!("  {}", one.what), one.seen.clone()])
+            .collect();
+        let at = clean(&preflight.at);
+        text.push_str(&format!(
+            "\nWhat was seen of it at {at}\n{}",
+            table(["  LOOKED AT", "SEEN"], &rows)
+        ));
+    }
     if !told.timeline.is_empty() {
         let rows: Vec<_> = told
             .timeline

@@ -40,6 +40,8 @@ pub(super) enum Allowed {
     Zones,
     EdgeNumbers,
     EdgeTexts,
+    Networks,
+    Resolvers,
 }
 
 /// The shape a value has in TOML. The environment knows only text.
@@ -68,6 +70,8 @@ impl Allowed {
             | Self::Zones
             | Self::EdgeNumbers
             | Self::EdgeTexts
+            | Self::Networks
+            | Self::Resolvers
             | Self::Keks => Shape::TextOrList,
             Self::Address
             | Self::Path
@@ -127,6 +131,12 @@ impl fmt::Display for Allowed {
                 write!(f, "a list of \"NODE_ID=NUMBER\", from 1 to {BUDGET_MAX}, each node once")
             }
             Self::EdgeTexts => f.write_str("a list of \"NODE_ID=TEXT\""),
+            Self::Networks => {
+                f.write_str("an IP address or a network such as 203.0.113.0/24, or a list of them")
+            }
+            Self::Resolvers => {
+                f.write_str("an IP address, with or without a port, or a list of them")
+            }
         }
     }
 }
@@ -226,6 +236,8 @@ impl Read for String {
             | Allowed::Zones
             | Allowed::EdgeNumbers
             | Allowed::EdgeTexts
+            | Allowed::Networks
+            | Allowed::Resolvers
             | Allowed::Keks => !text.chars().any(char::is_control),
         };
         (good && !text.is_empty()).then(|| text.to_owned())

@@ -126,7 +126,7 @@ fn everything_wrong_is_reported_at_once_with_place_key_value_and_what_is_allowed
     let found = lines(text, &[("SEALWAX__EDGE__LISTEN", "nowhere"), ("SEALWAX__EDGE", "x")]);
     let expected = [
         "sealwax.toml: colour is no section; allowed: xds, edge, admin, store, keys, issuer, \
-         permission, notify, issuance, renewal, limits, telemetry",
+         permission, preflight, notify, issuance, renewal, limits, telemetry",
         "sealwax.toml: xds.lisen is no key; allowed: listen, tls_cert_file, tls_key_file, \
          client_ca_file, budget_names, edge_budgets, edge_tenants, wildcard_zones",
         "environment: SEALWAX__EDGE is no key; allowed: SEALWAX__SECTION__KEY, and \
@@ -306,6 +306,27 @@ fn a_missing_file_is_one_line() {
     let problems = Config::load(Some(Path::new("/nowhere/s.toml")), std::iter::empty());
     let text = problems.unwrap_err().to_string();
     assert!(text.starts_with("/nowhere/s.toml: the file cannot be read: "), "{text}");
+}
+
+#[test]
+fn a_preflight_is_on_for_real_authorities_and_off_for_those_on_this_machine() {
+    let preflight = |text: &str| parse(text, &[]).unwrap().preflight;
+    let issuer = |url: &str| format!("[[issuer]]\nname = \"a\"\ndirectory = \"{url}\"\n");
+    assert!(preflight("").enabled);
+    assert!(preflight(&issuer("https://ca.example/dir")).enabled);
+    let local = issuer("https://localhost:14000/dir");
+    assert!(!preflight(&local).enabled);
+    assert!(preflight(&format!("{local}[preflight]\nenabled = true\n")).enabled);
+    let told = preflight(
+        "[preflight]\nresolvers = [\"9.9.9.9\", \"127.0.0.1:8053\", \"[::1]:53\"]\n\
+         edges = \"203.0.113.0/24\"\nport = 5002\n",
+    );
+    let servers: Vec<_> = told.resolvers.iter().map(ToString::to_string).collect();
+    assert_eq!(servers, ["9.9.9.9:53", "127.0.0.1:8053", "[::1]:53"]);
+    assert!(told.edges[0].contains("203.0.113.9".parse().unwrap()));
+    assert_eq!((told.port, told.timeout), (5002, Span::from_secs(2)));
+    let wrong = "[preflight]\nresolvers = \"dns.example\"\nedges = \"1.2.3.4/33\"\nport = 0\n";
+    assert_eq!(lines(wrong, &[]).len(), 3);
 }
 
 #[test]

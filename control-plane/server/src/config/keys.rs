@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use sealwax_core::Span;
+use sealwax_core::preflight::Network;
 use sealwax_core::record::KeyType;
 use sealwax_protocol::DomainName;
 use url::Url;
@@ -54,7 +55,7 @@ pub(super) fn repeats(section: &str) -> bool {
 }
 
 /// The sections, in the manual's order, each with what it is about.
-pub(super) const SECTIONS: [(&str, &str); 12] = [
+pub(super) const SECTIONS: [(&str, &str); 13] = [
     ("xds", "Where Envoy fetches certificates (gRPC, aggregated discovery)."),
     ("edge", "Where the filter asks for challenges and certificates."),
     ("admin", "Where operators and platforms register domains."),
@@ -66,6 +67,12 @@ pub(super) const SECTIONS: [(&str, &str); 12] = [
          any, Let's Encrypt's staging environment is used.",
     ),
     ("permission", "Asking the platform whether a domain may have a certificate."),
+    (
+        "preflight",
+        "Looking at a domain as a certificate authority would, before its first order and after a \
+         failure that its owner has to mend. What is seen is in explanations; it delays an order by \
+         two hours at most and never forbids it. `sealwax domain renew --force` skips it.",
+    ),
     (
         NOTIFY,
         "Webhooks (Standard Webhooks), written as `[[notify]]`. Delivered at least once, from the \
@@ -135,7 +142,7 @@ keys! {
     EDGE_CLIENT_CA_FILE: PathBuf = edge.client_ca_file, Allowed::Path, Unset("no TLS"),
         "As in `[xds]`; it may be the same file.";
     EDGE_PUBLIC: Targets = edge.public, Allowed::Targets, Unset("explanations do not name them"),
-        "What customers' DNS must point to: the public addresses of the edges, or a host name that has them. Explanations name the exact records then.";
+        "What customers' DNS must point to: the public addresses of the edges, or a host name that has them. Explanations name the exact records then, and the preflight tells edges from other servers by it.";
     ADMIN_LISTEN: SocketAddr = admin.listen, Allowed::Address, Value("127.0.0.1:18002"),
         "Address of the admin API. Needs `token_file` unless it is loopback.";
     ADMIN_TOKEN_FILE: PathBuf = admin.token_file, Allowed::Path, Unset("no token is asked for"),
@@ -193,6 +200,17 @@ keys! {
         "How long a permission is remembered.";
     PERMISSION_NEGATIVE_TTL: Span = permission.negative_ttl, seconds(0, 3_600), Value("30s"),
         "How long a refusal is remembered.";
+    PREFLIGHT_ENABLED: bool = preflight.enabled, Allowed::Flag,
+        Unset("`false` when every issuer is on a loopback address, as test CAs are, else `true`"),
+        "Look at all.";
+    PREFLIGHT_RESOLVERS: Vec<SocketAddr> = preflight.resolvers, Allowed::Resolvers, Unset("the system's"),
+        "Name servers that resolve. Set it where the system's answer otherwise than the internet's (split DNS).";
+    PREFLIGHT_EDGES: Vec<Network> = preflight.edges, Allowed::Networks, Unset("what `[edge] public` says"),
+        "More addresses and networks that lead to the edges: load balancers, proxies customers use. Without these and `[edge] public` addresses are not judged, only the path of challenges.";
+    PREFLIGHT_PORT: u64 = preflight.port, Allowed::Integer { min: 1, max: 65_535 }, Value("80"),
+        "Where the path of challenges is fetched. Certificate authorities use 80; others are for test CAs.";
+    PREFLIGHT_TIMEOUT: Span = preflight.timeout, millis(100, 10), Value("2s"),
+        "How long a look may take: a handshake may be held meanwhile. What is not known by then delays nothing.";
     NOTIFY_URL: Url = notify.url, Allowed::Url, Required,
         "Where events are posted. Must be https, or on a loopback address.";
     NOTIFY_SECRET_FILE: PathBuf = notify.secret_file, Allowed::Path, Required,

@@ -6,6 +6,7 @@
 mod allowed;
 mod delivery;
 mod keys;
+mod preflight;
 mod problem;
 mod read;
 mod reader;
@@ -25,6 +26,7 @@ use url::Url;
 pub(crate) use allowed::parse_span;
 pub(crate) use delivery::unix_path;
 pub use delivery::{Listen, TlsFiles};
+pub use preflight::Preflight;
 pub use problem::{Problem, Problems};
 pub(crate) use read::loopback;
 pub use reference::reference;
@@ -63,6 +65,8 @@ pub struct Config {
     pub permission: Permission,
     /// Telling the platform.
     pub notify: Vec<Notify>,
+    /// Looking at domains before a CA does.
+    pub preflight: Preflight,
     /// When and how fast to issue.
     pub issuance: Issuance,
     /// Keeping certificates fresh.

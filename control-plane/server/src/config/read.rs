@@ -6,6 +6,7 @@ use sealwax_core::record::KeyType;
 use url::{Host, Url};
 
 use super::keys::{self, Key};
+use super::preflight;
 use super::reader::{Position, Reader};
 use super::{
     Admin, Binding, Config, Edge, Issuance, Issuer, KEK_FILE, Kek, LastGoodCopy, Limits, Listen,
@@ -25,6 +26,7 @@ pub(super) fn read(reader: &mut Reader) -> Option<Config> {
     let retired_keks = reader.optional(&keys::KEYS_RETIRED, None);
     let issuers = read_issuers(reader);
     let permission = read_permission(reader);
+    let preflight = preflight::read(reader, issuers.as_deref());
     let issuance = read_issuance(reader);
     let notify = read_notify(reader);
     let sweep_interval = reader.get(&keys::RENEWAL_SWEEP_INTERVAL, None);
@@ -46,6 +48,7 @@ pub(super) fn read(reader: &mut Reader) -> Option<Config> {
         retired_keks: retired_keks?.unwrap_or_default(),
         issuers: issuers?,
         permission: permission?,
+        preflight: preflight?,
         issuance: issuance?,
         notify: notify?,
         renewal: Renewal { sweep_interval: sweep_interval?, gone_grace: gone_grace? },

@@ -4,7 +4,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse as _, Response};
-use sealwax_core::Span;
+use sealwax_core::{Span, preflight};
 use sealwax_protocol::ChallengeToken;
 
 use super::{EdgeApi, retry_seconds};
@@ -26,6 +26,11 @@ pub(super) async fn answer(State(api): State<EdgeApi>, Path(token): Path<String>
                 .into_response();
         }
     };
+    // A control plane looks whether it is us that the domain leads to.
+    if let Some(answer) = preflight::answer(&token) {
+        let headers = [(CONTENT_TYPE, "text/plain; charset=utf-8"), (CACHE_CONTROL, "no-store")];
+        return (headers, answer).into_response();
+    }
     let now = api.clock.now();
     match api.store.challenge(&token).await {
         Ok(Some(challenge)) if now < challenge.expires_at => {

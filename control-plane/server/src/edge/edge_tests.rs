@@ -78,6 +78,22 @@ async fn publish(store: &dyn Store, token: &str, expires: i64) {
 }
 
 #[tokio::test]
+async fn the_token_of_a_look_is_answered_without_the_store_and_kept_nowhere() {
+    let token = sealwax_core::preflight::token(7);
+    let response = send(
+        &api(pending(), 5),
+        Method::GET,
+        &format!("/edge/v1/challenges/{token}"),
+        Body::empty(),
+    )
+    .await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.headers()["cache-control"], "no-store");
+    let answer = sealwax_core::preflight::answer(&ChallengeToken::parse(&token).unwrap());
+    assert_eq!(Some(text(response).await), answer);
+}
+
+#[tokio::test]
 async fn a_challenge_is_answered_by_its_token() {
     let api = api(pending(), 10);
     publish(&*api.store, "tok-en", 100).await;

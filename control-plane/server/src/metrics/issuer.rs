@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use moka::sync::Cache;
 use sealwax_core::issuer::{IssueError, Issuer, OrderRequest, OrderStatus, OrderView, RenewalInfo};
+use sealwax_core::preflight::CaaIdentity;
 use sealwax_core::{Chain, Clock, Timestamp};
 use sealwax_protocol::DomainName;
 use serde::{Deserialize, Serialize};
@@ -268,5 +269,9 @@ impl Issuer for MeteredIssuer {
 
     async fn revoke(&self, leaf_der: &[u8]) -> Result<(), IssueError> {
         self.timed("revoke", None, self.inner.revoke(leaf_der)).await
+    }
+
+    async fn caa_identity(&self) -> CaaIdentity {
+        self.inner.caa_identity().await
     }
 }

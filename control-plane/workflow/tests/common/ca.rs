@@ -8,6 +8,7 @@ use rcgen::{CertificateParams, CertifiedIssuer, KeyPair};
 use sealwax_core::issuer::{
     IssueError, Issuer, OrderChallenge, OrderRequest, OrderStatus, OrderView, Refusal, RenewalInfo,
 };
+use sealwax_core::preflight::CaaIdentity;
 use sealwax_core::{Chain, Clock, Span};
 use sealwax_protocol::{ChallengeToken, DomainName};
 
@@ -195,5 +196,9 @@ impl Issuer for MemoryCa {
 
     async fn revoke(&self, _leaf_der: &[u8]) -> Result<(), IssueError> {
         Ok(())
+    }
+
+    async fn caa_identity(&self) -> CaaIdentity {
+        CaaIdentity { names: vec![format!("{}.example", self.name)], account: None }
     }
 }

@@ -19,6 +19,7 @@ use async_trait::async_trait;
 use sealwax_core::budget::Limits;
 use sealwax_core::issuer::Issuer;
 use sealwax_core::permission::{Permission, Verdict};
+use sealwax_core::preflight::{Findings, Preflight};
 use sealwax_core::record::{KeyType, Registration};
 use sealwax_core::secret::{SealError, SealPlace, Sealer};
 use sealwax_core::store::{Change, Entry, Expected, Store};
@@ -115,6 +116,21 @@ impl Permission for Platform {
     }
 }
 
+/// Sees what the test says; nobody looks at first.
+#[derive(Default)]
+pub(crate) struct Outlook {
+    pub(crate) sees: std::sync::Mutex<Option<Findings>>,
+    pub(crate) looks: AtomicU64,
+}
+
+#[async_trait]
+impl Preflight for Outlook {
+    async fn look(&self, _domain: &DomainName, _now: Timestamp) -> Option<Findings> {
+        self.looks.fetch_add(1, Ordering::SeqCst);
+        self.sees.lock().unwrap().clone()
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct Heard(pub(crate) std::sync::Mutex<Vec<DomainName>>);
 
@@ -166,6 +182,7 @@ pub(crate) struct World {
     /// The CA after the first one.
     pub(crate) spare: Option<Arc<MemoryCa>>,
     pub(crate) platform: Arc<Platform>,
+    pub(crate) outlook: Arc<Outlook>,
     pub(crate) heard: Arc<Heard>,
     pub(crate) receiver: Arc<Receiver>,
     pub(crate) limits: BTreeMap<String, Limits>,
@@ -197,6 +214,7 @@ impl World {
                     asked: std::sync::Mutex::default(),
                 },
             )),
+            outlook: Arc::default(),
             heard: Arc::new(Heard::default()),
             receiver: Arc::new(Receiver::default()),
             limits: BTreeMap::new(),
@@ -216,6 +234,7 @@ impl World {
                 store: Arc::new(store),
                 sealer: Arc::new(PlainSealer),
                 permission: Arc::clone(&self.platform) as Arc<dyn Permission>,
+                preflight: Arc::clone(&self.outlook) as Arc<dyn Preflight>,
                 issuers: std::iter::once(&self.ca).chain(&self.spare).map(tripped).collect(),
                 keys: Arc::new(QuickKeys),
                 clock: Arc::clone(&self.clock) as Arc<dyn Clock>,

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use sealwax_core::SealedKey;
 use sealwax_core::issuer::{IssueError, Issuer, OrderRequest, OrderView, RenewalInfo};
+use sealwax_core::preflight::CaaIdentity;
 use sealwax_core::store::{
     Challenge, Change, ChangeBatch, ChangeCursor, Document, Entry, LifecycleEvent, Page,
     RecordVersion, Selection, Store, StoreError,
@@ -172,5 +173,8 @@ impl Issuer for TrippedIssuer {
     }
     async fn revoke(&self, leaf_der: &[u8]) -> Result<(), IssueError> {
         self.inner.revoke(leaf_der).await
+    }
+    async fn caa_identity(&self) -> CaaIdentity {
+        self.inner.caa_identity().await
     }
 }

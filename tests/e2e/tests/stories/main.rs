@@ -20,6 +20,8 @@ mod outages;
 #[cfg(test)]
 mod plain_http;
 #[cfg(test)]
+mod preflight;
+#[cfg(test)]
 mod renewal;
 #[cfg(test)]
 mod two_envoys;

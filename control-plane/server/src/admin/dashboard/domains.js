@@ -84,6 +84,10 @@ function explanation(told) {
   const failure = told.record.failure;
   const facts = [["What it means", told.summary]];
   if (failure) facts.push(["What is wrong", told.wrong], ["Cause", el("code", {}, failure.cause)], ["Who must act", told.act], ["What to change", el("pre", {}, told.change ?? "–")]);
+  if (told.preflight) {
+    const seen = told.preflight.seen.map((one) => `${one.what}: ${one.seen}`).join("\n");
+    facts.push(["What was seen of it", el("div", {}, time(told.preflight.at), el("pre", { id: "seen" }, seen))]);
+  }
   facts.push(["What happens next", told.next]);
   return card("Explanation", el("dl", {}, facts.map(([term, text]) => [el("dt", {}, term), el("dd", {}, text ?? "–")])));
 }

@@ -1,0 +1,195 @@
+//! The look at a domain before its order: it classifies and delays, and never has the last word.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+
+mod common;
+
+use std::sync::atomic::Ordering;
+
+use common::{START, World};
+use sealwax_core::issuer::Refusal;
+use sealwax_core::preflight::{Address, CaaRecord, CaaSet, Findings, HOLDS_MAX, Looked, Path};
+use sealwax_core::store::{Change, Expected, LifecycleEvent, Store as _};
+use sealwax_core::{Cause, Clock as _, DomainRecord, DomainState, Span, apply};
+use sealwax_protocol::DomainName;
+use sealwax_workflow::Ask;
+
+/// An edge answers.
+fn good() -> Findings {
+    let from = "203.0.113.7".parse().unwrap();
+    Findings {
+        at: START,
+        ipv4: Looked::Found(vec![Address { ip: from, ours: Some(true) }]),
+        ipv6: Looked::Nothing { said: "no such record".to_owned() },
+        aliases: Vec::new(),
+        caa: Looked::Nothing { said: "no such record".to_owned() },
+        path: Path::Answered { from, redirects: 0 },
+        vantage_proven: false,
+    }
+}
+
+/// Points at another server.
+fn astray() -> Findings {
+    let from = "198.51.100.1".parse().unwrap();
+    Findings {
+        ipv4: Looked::Found(vec![Address { ip: from, ours: Some(false) }]),
+        path: Path::Elsewhere { from, detail: "404 Not Found".to_owned() },
+        ..good()
+    }
+}
+
+impl World {
+    fn show(&self, findings: Findings) {
+        *self.outlook.sees.lock().unwrap() = Some(findings);
+    }
+
+    fn looks(&self) -> u64 {
+        self.outlook.looks.load(Ordering::SeqCst)
+    }
+
+    async fn record(&self, domain: &DomainName) -> DomainRecord {
+        self.entry(domain).await.stored.record
+    }
+
+    async fn kinds(&self, domain: &DomainName) -> Vec<String> {
+        let events: Vec<LifecycleEvent> = self.store.events(domain, 9).await.unwrap();
+        events.into_iter().map(|event| event.kind).collect()
+    }
+
+    /// The next attempt's time comes.
+    async fn next_attempt(&self, domain: &DomainName) {
+        let at = self.record(domain).await.wake_at().unwrap();
+        self.clock.advance(at.since(self.clock.now()));
+        self.process("one").run(domain, Ask::Due).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_domain_that_points_elsewhere_waits_and_no_ca_is_asked_until_it_is_mended() {
+    let world = World::new();
+    let domain = world.register("a.example.com").await;
+    world.show(astray());
+    world.process("one").run(&domain, Ask::Demand).await.unwrap();
+    let record = world.record(&domain).await;
+    assert_eq!((record.state(), world.ca.orders()), (DomainState::Refused, 0));
+    let failure = record.failure.clone().unwrap();
+    assert_eq!((failure.cause, failure.attempts), (Cause::ChallengeWrong, 1));
+    assert_eq!(failure.next_attempt_at, Some(START + Span::from_secs(60)));
+    assert_eq!(record.preflight.as_deref(), Some(&astray()), "what was seen is kept");
+    assert_eq!(world.kinds(&domain).await, ["attempt.failed", "domain.refused", "preflight.seen"]);
+    assert_eq!(world.receiver.kinds(), ["domain.refused"], "the platform hears who must act");
+
+    world.process("one").run(&domain, Ask::Demand).await.unwrap();
+    assert_eq!(world.record(&domain).await.failure, Some(failure), "a handshake starts nothing");
+
+    world.show(good());
+    world.next_attempt(&domain).await;
+    let record = world.record(&domain).await;
+    assert_eq!((record.state(), world.ca.orders()), (DomainState::Issued, 1));
+    assert_eq!((record.preflight, record.failure), (None, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_is_wrong_delays_a_first_order_by_two_hours_at_most() {
+    let world = World::new();
+    let domain = world.register("a.example.com").await;
+    world.show(astray());
+    world.process("one").run(&domain, Ask::Demand).await.unwrap();
+    for attempt in 1..HOLDS_MAX {
+        assert_eq!(world.ca.orders(), 0);
+        assert_eq!(world.record(&domain).await.failure.unwrap().attempts, attempt);
+        world.next_attempt(&domain).await;
+    }
+    world.next_attempt(&domain).await;
+    assert_eq!(world.record(&domain).await.state(), DomainState::Issued);
+    assert_eq!(world.kinds(&domain).await.get(1).map(String::as_str), Some("preflight.overruled"));
+    assert!(world.clock.now().since(START) < Span::from_secs(2 * 3_600));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_known_holds_nothing_back() {
+    let world = World::new();
+    let domain = world.register("a.example.com").await;
+    let unknown = || "the name servers did not answer in time".to_owned();
+    world.show(Findings {
+        ipv4: Looked::Unknown { detail: unknown() },
+        ipv6: Looked::Unknown { detail: unknown() },
+        caa: Looked::Unknown { detail: unknown() },
+        path: Path::NotTried { why: unknown() },
+        ..good()
+    });
+    world.process("one").run(&domain, Ask::Demand).await.unwrap();
+    assert_eq!(world.record(&domain).await.state(), DomainState::Issued);
+    assert_eq!((world.looks(), world.ca.orders()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operators_word_goes_before_what_is_seen() {
+    let world = World::new();
+    let domain = world.register("a.example.com").await;
+    world.show(astray());
+    world.process("one").run(&domain, Ask::Demand).await.unwrap();
+    assert_eq!((world.looks(), world.ca.orders()), (1, 0));
+    let stored = world.entry(&domain).await.stored;
+    let forced = apply::waived(apply::force(&stored.record, world.clock.now()).unwrap());
+    let change = Change::of(forced, Expected::Version(stored.version));
+    world.store.write(change).await.unwrap();
+    let refusal = Refusal { cause: Cause::DnsNoRecord, detail: "NXDOMAIN".into() };
+    world.ca.reject(&domain, refusal);
+    world.process("one").run(&domain, Ask::Due).await.unwrap();
+    assert_eq!((world.looks(), world.ca.orders()), (1, 1));
+
+    // It holds for one order.
+    assert!(!world.record(&domain).await.preflight_waived);
+    world.next_attempt(&domain).await;
+    assert_eq!((world.looks(), world.ca.orders()), (2, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_after_the_owners_fault_is_looked_at_and_a_renewal_is_not() {
+    let world = World::new();
+    let domain = world.register("a.example.com").await;
+    world.show(good());
+    let refusal = Refusal { cause: Cause::ConnectionFailed, detail: "timeout".into() };
+    world.ca.reject(&domain, refusal);
+    world.process("one").run(&domain, Ask::Demand).await.unwrap();
+    let record = world.record(&domain).await;
+    assert_eq!((world.looks(), world.ca.orders()), (1, 1));
+    assert_eq!(record.preflight.as_deref(), Some(&good()), "beside the CA's words");
+
+    world.show(astray());
+    world.next_attempt(&domain).await;
+    assert_eq!((world.looks(), world.ca.orders()), (2, 1), "held back");
+
+    world.show(good());
+    world.ca.accept(&domain);
+    world.next_attempt(&domain).await;
+    assert_eq!((world.looks(), world.ca.orders()), (3, 2));
+    world.clock.advance(Span::from_secs(61 * 86_400));
+    world.process("one").run(&domain, Ask::Due).await.unwrap();
+    assert_eq!((world.looks(), world.ca.orders()), (3, 3), "renewed without a look");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_order_goes_to_the_ca_that_caa_records_allow() {
+    let world = World::new().with_spare();
+    let domain = world.register("a.example.com").await;
+    let issue = |value: &str| CaaRecord {
+        critical: false,
+        tag: "issue".to_owned(),
+        value: value.to_owned(),
+    };
+    let set = |value| CaaSet { at: "example.com".to_owned(), records: vec![issue(value)] };
+    world.show(Findings { caa: Looked::Found(set("spare.example")), ..good() });
+    world.process("one").run(&domain, Ask::Demand).await.unwrap();
+    assert_eq!(world.record(&domain).await.state(), DomainState::Issued);
+    assert_eq!((world.ca.orders(), world.spare.as_ref().unwrap().orders()), (0, 1));
+
+    let neither = world.register("b.example.com").await;
+    world.show(Findings { caa: Looked::Found(set(";")), ..good() });
+    world.process("one").run(&neither, Ask::Demand).await.unwrap();
+    let failure = world.record(&neither).await.failure.unwrap();
+    assert_eq!(failure.cause, Cause::CaaForbids);
+    assert!(failure.detail.contains("CAA at example.com: 0 issue \";\""), "{}", failure.detail);
+    assert_eq!((world.ca.orders(), world.spare.as_ref().unwrap().orders()), (0, 1));
+}

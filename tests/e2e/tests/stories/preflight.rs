@@ -1,0 +1,77 @@
+//! A domain is looked at before a CA hears of it.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+
+use sealwax_testkit::{Admin, Line, LineSettings, PATIENCE};
+use serde_json::Value;
+
+async fn explained(admin: &Admin, domain: &str) -> Value {
+    let answer = admin.send("GET", &format!("/v1/domains/{domain}/explain"), "").await.unwrap();
+    serde_json::from_slice(&answer.body).unwrap()
+}
+
+/// What was seen when `what` was looked at.
+fn seen<'a>(told: &'a Value, what: &str) -> &'a str {
+    let all = told["preflight"]["seen"].as_array().unwrap();
+    let one = all.iter().find(|one| one["what"] == what).unwrap();
+    one["seen"].as_str().unwrap()
+}
+
+#[tokio::test]
+async fn a_domain_that_points_elsewhere_is_explained_and_ordered_when_it_is_mended() {
+    let settings = LineSettings { preflight: true, ..LineSettings::default() };
+    let line = Line::start(settings).await.unwrap();
+    let admin = line.control_plane.admin();
+    let elsewhere = ["127.0.0.9".parse().unwrap()];
+    line.pebble.dns().point("shop.example.com", &elsewhere).await.unwrap();
+    admin.register("shop.example.com").await.unwrap();
+    let visitor = line.visitor().unwrap();
+    assert!(visitor.visit(line.https(), "shop.example.com").await.is_err());
+
+    let record = admin.await_state("shop.example.com", "refused", PATIENCE).await.unwrap();
+    assert_eq!(record["failure"]["cause"], "challenge_wrong");
+    assert_eq!(record["failure"]["who"], "customer");
+    assert!(record["failure"]["next_attempt_at"].is_string());
+    let told = explained(&admin, "shop.example.com").await;
+    assert_eq!(seen(&told, "A"), "127.0.0.9 (not an edge)");
+    assert_eq!(seen(&told, "AAAA"), "none: no such record");
+    assert!(seen(&told, "challenge path").contains("not on the internet"), "{told}");
+    let printed = line.control_plane.run(&["explain", "shop.example.com"]).await.unwrap();
+    let printed = String::from_utf8_lossy(&printed.stdout).into_owned();
+    assert!(printed.contains("127.0.0.9 (not an edge)"), "{printed}");
+    assert_eq!(line.pebble.orders(), 0, "the CA heard nothing of it");
+
+    // Trying again looks again; force does not, and the CA sees for itself.
+    let run = |arguments: &'static [&'static str]| line.control_plane.run(arguments);
+    let again = run(&["domain", "renew", "shop.example.com"]).await.unwrap();
+    assert!(again.status.success(), "{again:?}");
+    let attempts = |count: u64| move |record: &Value| record["failure"]["attempts"] == count;
+    admin.show_until("shop.example.com", PATIENCE, attempts(2)).await.unwrap();
+    assert_eq!(line.pebble.orders(), 0);
+    let forced = run(&["domain", "renew", "--force", "shop.example.com"]).await.unwrap();
+    assert!(forced.status.success(), "{forced:?}");
+    admin.show_until("shop.example.com", PATIENCE, attempts(3)).await.unwrap();
+    assert_eq!(line.pebble.orders(), 1);
+
+    // Mended: the look comes through Envoy to the control plane, and the order follows.
+    line.pebble.dns().point("shop.example.com", &[]).await.unwrap();
+    assert!(run(&["domain", "renew", "shop.example.com"]).await.unwrap().status.success());
+    admin.await_state("shop.example.com", "issued", PATIENCE).await.unwrap();
+    visitor.visit(line.https(), "shop.example.com").await.unwrap();
+    assert_eq!((line.pebble.orders(), line.pebble.certificates()), (2, 1));
+    let told = explained(&admin, "shop.example.com").await;
+    assert_eq!(told["preflight"], Value::Null, "nothing is wrong any more");
+    let moments = told["timeline"].as_array().unwrap();
+    let reached = moments.iter().rev().find(|moment| moment["kind"] == "preflight.seen").unwrap();
+    let detail = reached["detail"].as_str().unwrap();
+    assert!(detail.ends_with("challenge path answered by an edge at 127.0.0.1"), "{detail}");
+}
+
+#[tokio::test]
+async fn a_first_handshake_gets_its_certificate_with_a_look_before_it() {
+    let settings = LineSettings { preflight: true, ..LineSettings::default() };
+    let line = Line::start(settings).await.unwrap();
+    line.control_plane.admin().register("blog.example.com").await.unwrap();
+    line.visitor().unwrap().visit(line.https(), "blog.example.com").await.unwrap();
+    assert_eq!((line.pebble.orders(), line.pebble.certificates()), (1, 1));
+}
