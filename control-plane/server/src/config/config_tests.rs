@@ -369,3 +369,24 @@ fn the_manual_is_current() {
     let written = std::fs::read_to_string(path).unwrap();
     assert!(written == reference(), "run: sealwax docs configuration > docs/configuration.md");
 }
+
+#[test]
+fn every_configuration_in_the_documents_is_accepted() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let folder = std::fs::read_dir(root.join("docs")).unwrap();
+    let documents = folder.map(|entry| entry.unwrap().path()).chain([root.join("README.md")]);
+    let here = tempfile::tempdir().unwrap();
+    let mut seen = 0;
+    for document in documents.filter(|path| path.extension().is_some_and(|kind| kind == "md")) {
+        let text = std::fs::read_to_string(&document).unwrap();
+        for block in text.split("```toml\n").skip(1) {
+            let file = here.path().join("sealwax.toml");
+            std::fs::write(&file, block.split("```").next().unwrap()).unwrap();
+            if let Err(problems) = Config::load(Some(&file), std::iter::empty()) {
+                panic!("{}: {problems}", document.display());
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen >= 3, "{seen}");
+}

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use sealwax_testkit::{
     ControlPlane, ControlPlaneSettings, Origin, Pebble, PebbleSettings, Port, StoreSettings,
-    checkout, filter_module, sealwax_binary, validate,
+    checkout, filter_module, sealwax_binary, tool, validate,
 };
 
 use crate::documents::documents;
@@ -226,4 +226,20 @@ async fn the_simulations_of_the_document_end_well() {
         .replacing("50000@", "500@");
     sandbox.run("docs/simulation.md").await;
     assert!(sandbox.root().join("outage.html").is_file());
+}
+
+#[test]
+fn caddy_takes_the_lines_it_is_to_have() {
+    let document = checkout().unwrap().join("docs/migrating.md");
+    let blocks = sandbox::blocks(&std::fs::read_to_string(document).unwrap(), "text");
+    let lines = blocks.iter().find(|block| block.starts_with("http://")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("Caddyfile");
+    std::fs::write(&path, lines).unwrap();
+    let mut caddy = std::process::Command::new(tool("caddy").unwrap());
+    caddy.args(["adapt", "--adapter", "caddyfile", "--validate", "--config"]).arg(&path);
+    let output = caddy.env("HOME", folder.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("acme-challenge") && said.contains("127.0.0.1:10080"), "{said}");
 }

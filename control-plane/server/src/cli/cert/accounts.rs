@@ -1,39 +1,33 @@
-//! Where other programs keep their ACME accounts, and handing one to the control plane.
+//! Handing another program's ACME account to the control plane.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use base64::Engine as _;
-use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use http::Method;
-use rustls_pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer};
-use serde::{Deserialize, Serialize};
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use serde::Serialize;
+use zeroize::Zeroizing;
 
-use super::super::arguments::CertSource;
 use super::super::client::AdminClient;
 use super::super::domains::NO_BODY;
 use super::super::exit::{DONE, FAILED, Failed, worst};
 use super::super::output::remark;
-use super::sources::{Bundle, files};
-use super::{key, read};
+use super::sources::Bundle;
 use crate::admin::{AccountView, IssuersView};
 
 /// An account as a program keeps it.
 pub(super) struct Found {
     /// What [`Bundle::account`] says of the certificates it ordered.
-    mark: String,
+    pub(super) mark: String,
     /// The CA.
-    directory: Directory,
+    pub(super) directory: Directory,
     /// PKCS#8 in PEM.
-    key: Zeroizing<String>,
+    pub(super) key: Zeroizing<String>,
     /// The account's URL.
-    url: Option<String>,
+    pub(super) url: Option<String>,
 }
 
 /// How a program notes which CA an account is with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Directory {
+pub(super) enum Directory {
     /// The directory's URL.
     Url(String),
     /// What Caddy makes of it for a folder's name.
@@ -41,7 +35,7 @@ enum Directory {
 }
 
 impl Directory {
-    fn is(&self, directory: &str) -> bool {
+    pub(super) fn is(&self, directory: &str) -> bool {
         match self {
             Self::Url(url) => url == directory,
             Self::Caddy(folder) => *folder == caddy_folder(directory),
@@ -133,262 +127,4 @@ pub(super) async fn take(
         }
     }
     taken
-}
-
-/// The accounts a program keeps, in the order of their files' names; none where there is nothing.
-pub(super) fn find(from: CertSource, path: &Path) -> Vec<Result<Found, Failed>> {
-    let below =
-        |folder: &str, fits: fn(&str) -> bool| files(&path.join(folder), fits).unwrap_or_default();
-    match from {
-        CertSource::Certbot => {
-            let keys = below("accounts", |name| name == "private_key.json");
-            keys.iter().map(|file| certbot(path, file)).collect()
-        }
-        CertSource::Caddy => {
-            let keys = below("acme", |name| name.ends_with(".key"));
-            keys.iter().map(|file| caddy(path, file)).collect()
-        }
-        CertSource::Traefik => traefik(path),
-        CertSource::AutoSsl => {
-            // The file storage is two folders below what else it keeps.
-            let own = below("letsencrypt/accounts", |name| name == "account_key.pem");
-            let above = below("../../letsencrypt/accounts", |name| name == "account_key.pem");
-            own.iter().chain(&above).map(|file| dehydrated(file)).collect()
-        }
-    }
-}
-
-/// An RSA key as a JWK (RFC 7518 section 6.3.2).
-#[derive(Deserialize, Zeroize, ZeroizeOnDrop)]
-struct RsaJwk {
-    n: String,
-    e: String,
-    d: String,
-    p: String,
-    q: String,
-    dp: String,
-    dq: String,
-    qi: String,
-}
-
-impl RsaJwk {
-    /// RFC 8017 appendix A.1.2.
-    fn pkcs1(&self) -> Option<Zeroizing<Vec<u8>>> {
-        let mut integers = Zeroizing::new(vec![2, 1, 0]);
-        for text in [&self.n, &self.e, &self.d, &self.p, &self.q, &self.dp, &self.dq, &self.qi] {
-            let bytes = BASE64_URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).ok()?;
-            let bytes = Zeroizing::new(bytes);
-            // A zero keeps DER's integers positive.
-            let positive: &[u8] = if bytes.first()? & 0x80 == 0 { &[] } else { &[0] };
-            integers.push(2);
-            integers.extend(length(positive.len() + bytes.len())?);
-            integers.extend_from_slice(positive);
-            integers.extend_from_slice(&bytes);
-        }
-        let mut der = Zeroizing::new(vec![0x30]);
-        der.extend(length(integers.len())?);
-        der.extend_from_slice(&integers);
-        Some(der)
-    }
-}
-
-/// The length of a DER element.
-fn length(length: usize) -> Option<Vec<u8>> {
-    if let Ok(short @ 0..=0x7f) = u8::try_from(length) {
-        return Some(vec![short]);
-    }
-    let [high, low] = u16::try_from(length).ok()?.to_be_bytes();
-    Some(if high == 0 { vec![0x81, low] } else { vec![0x82, high, low] })
-}
-
-#[derive(Deserialize)]
-struct CertbotRegistration {
-    uri: String,
-}
-
-fn certbot(root: &Path, file: &Path) -> Result<Found, Failed> {
-    let odd = |said: &str| Failed::new(format!("{}: {said}", file.display()));
-    let jwk: RsaJwk =
-        serde_json::from_str(&read(file)?).map_err(|_| odd("its account key is not RSA"))?;
-    let der = jwk.pkcs1().ok_or_else(|| odd("its account key cannot be read"))?;
-    let key = key::in_pkcs8(&PrivateKeyDer::Pkcs1(PrivatePkcs1KeyDer::from(der.as_slice())));
-    let folder = file.parent().ok_or_else(|| odd("it is in no folder"))?;
-    let mark = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-    // accounts/HOST/PATH…/ACCOUNT
-    let ca = folder.parent().and_then(|ca| ca.strip_prefix(root.join("accounts")).ok());
-    let ca = ca.and_then(Path::to_str).ok_or_else(|| odd("its folder's name is not text"))?;
-    let told = read(&folder.join("regr.json")).ok();
-    let told = told.and_then(|text| serde_json::from_str::<CertbotRegistration>(&text).ok());
-    Ok(Found {
-        mark,
-        directory: Directory::Url(format!("https://{ca}")),
-        key: key.map_err(odd)?,
-        url: told.map(|told| told.uri),
-    })
-}
-
-#[derive(Deserialize)]
-struct CaddyAccount {
-    location: Option<String>,
-}
-
-fn caddy(root: &Path, file: &Path) -> Result<Found, Failed> {
-    let odd = |said: &str| Failed::new(format!("{}: {said}", file.display()));
-    let key = key::as_pkcs8(&read(file)?).map_err(odd)?;
-    let ca = file.strip_prefix(root.join("acme")).ok().and_then(|rest| rest.iter().next());
-    let ca = ca.and_then(|ca| ca.to_str()).ok_or_else(|| odd("its folder's name is not text"))?;
-    let told = read(&file.with_extension("json")).ok();
-    let told = told.and_then(|text| serde_json::from_str::<CaddyAccount>(&text).ok());
-    Ok(Found {
-        mark: ca.to_owned(),
-        directory: Directory::Caddy(ca.to_owned()),
-        key,
-        url: told.and_then(|told| told.location),
-    })
-}
-
-#[derive(Deserialize)]
-struct Resolver {
-    #[serde(rename = "Account")]
-    account: Option<TraefikAccount>,
-}
-
-#[derive(Deserialize)]
-struct TraefikAccount {
-    #[serde(rename = "Registration")]
-    registration: Option<CertbotRegistration>,
-    #[serde(rename = "PrivateKey")]
-    private_key: String,
-}
-
-fn traefik(path: &Path) -> Vec<Result<Found, Failed>> {
-    let odd = |said: &str| Failed::new(format!("{}: {said}", path.display()));
-    let text = std::fs::read_to_string(path).map(Zeroizing::new).unwrap_or_default();
-    // What it is not, the certificates' reader says.
-    let resolvers = serde_json::from_str::<BTreeMap<String, Resolver>>(&text).unwrap_or_default();
-    let kept = resolvers.into_iter().filter_map(|(name, resolver)| Some((name, resolver.account?)));
-    kept.map(|(name, account)| {
-        let url = account.registration.map(|told| told.uri);
-        let directory = url.as_deref().and_then(directory_of);
-        let directory = directory.ok_or_else(|| odd("an account in it is registered nowhere"))?;
-        let text = Zeroizing::new(account.private_key);
-        let der = BASE64_STANDARD.decode(text.as_bytes()).map(Zeroizing::new);
-        let der = der.map_err(|_| odd("an account's key in it is not base64"))?;
-        let key = key::in_pkcs8(&PrivateKeyDer::Pkcs1(PrivatePkcs1KeyDer::from(der.as_slice())));
-        Ok(Found { mark: name, directory, key: key.map_err(odd)?, url })
-    })
-    .collect()
-}
-
-/// Traefik keeps the account's URL and not the directory's: known for the CAs people use.
-fn directory_of(account: &str) -> Option<Directory> {
-    const KNOWN: [(&str, &str); 2] = [
-        ("https://acme-v02.api.letsencrypt.org/", "https://acme-v02.api.letsencrypt.org/directory"),
-        (
-            "https://acme-staging-v02.api.letsencrypt.org/",
-            "https://acme-staging-v02.api.letsencrypt.org/directory",
-        ),
-    ];
-    let known = KNOWN.iter().find(|(start, _)| account.starts_with(start));
-    known.map(|(_, directory)| Directory::Url((*directory).to_owned()))
-}
-
-#[derive(Deserialize)]
-struct DehydratedAccount {
-    url: Option<String>,
-}
-
-/// lua-resty-auto-ssl orders with dehydrated.
-fn dehydrated(file: &Path) -> Result<Found, Failed> {
-    let odd = |said: &str| Failed::new(format!("{}: {said}", file.display()));
-    let key = key::as_pkcs8(&read(file)?).map_err(odd)?;
-    let folder = file.parent().ok_or_else(|| odd("it is in no folder"))?;
-    let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let directory = BASE64_URL_SAFE_NO_PAD.decode(name).ok();
-    let directory = directory.and_then(|bytes| String::from_utf8(bytes).ok());
-    let directory = directory.ok_or_else(|| odd("its folder is not named after a CA"))?;
-    let told = read(&folder.join("account_id.json")).ok();
-    let told = told.and_then(|text| serde_json::from_str::<DehydratedAccount>(&text).ok());
-    Ok(Found {
-        mark: AUTO_SSL.to_owned(),
-        directory: Directory::Url(directory.trim().to_owned()),
-        key,
-        url: told.and_then(|told| told.url),
-    })
-}
-
-/// It has one account.
-pub(super) const AUTO_SSL: &str = "auto-ssl";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_ca_is_known_by_what_each_program_calls_it() {
-        let known = "https://acme-v02.api.letsencrypt.org/directory";
-        assert!(Directory::Caddy("acme-v02.api.letsencrypt.org-directory".to_owned()).is(known));
-        assert!(
-            Directory::Caddy("127.0.0.1-14000-dir".to_owned()).is("https://127.0.0.1:14000/dir")
-        );
-        assert!(!Directory::Caddy("acme.zerossl.com-v2-dv90".to_owned()).is(known));
-        let account = "https://acme-v02.api.letsencrypt.org/acme/acct/1";
-        assert_eq!(directory_of(account), Some(Directory::Url(known.to_owned())));
-        assert_eq!(directory_of("https://acme-v02.api.letsencrypt.org.evil.example/"), None);
-    }
-
-    #[test]
-    fn lengths_are_as_short_as_der_wants_them() {
-        assert_eq!(length(0x7f), Some(vec![0x7f]));
-        assert_eq!(length(0x80), Some(vec![0x81, 0x80]));
-        assert_eq!(length(0x1ff), Some(vec![0x82, 1, 0xff]));
-        assert_eq!(length(0x1_0000), None);
-    }
-
-    /// An RSA key in PKCS#8, and as the PKCS#1 inside of it.
-    fn rsa() -> (Zeroizing<String>, Vec<u8>) {
-        let key = sealwax_acme::key::generate(sealwax_core::record::KeyType::Rsa2048).unwrap();
-        // RFC 5958: a version, the algorithm, and an octet string, 26 bytes before its contents.
-        let inner = key.expose()[26..].to_vec();
-        (crate::pem::private_key_pem(key.expose()), inner)
-    }
-
-    #[test]
-    fn accounts_are_found_in_the_forms_traefik_and_dehydrated_keep_them() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path();
-        let (key, pkcs1) = rsa();
-        let directory = "https://acme-v02.api.letsencrypt.org/directory";
-        let account = "https://acme-v02.api.letsencrypt.org/acme/acct/7";
-        let acme = serde_json::json!({"le": {"Account": {"Email": "a@example.com",
-            "Registration": {"body": {"status": "valid"}, "uri": account},
-            "PrivateKey": BASE64_STANDARD.encode(&pkcs1), "KeyType": "4096"},
-            "Certificates": null}, "unused": {"Account": null, "Certificates": null}});
-        let traefik = path.join("acme.json");
-        std::fs::write(&traefik, acme.to_string()).unwrap();
-        // dehydrated names the folder with `echo CA | base64`, line end included.
-        let ca = BASE64_URL_SAFE_NO_PAD.encode(format!("{directory}\n"));
-        let kept = path.join("letsencrypt/accounts").join(ca);
-        std::fs::create_dir_all(&kept).unwrap();
-        std::fs::create_dir_all(path.join("storage/file")).unwrap();
-        let pem = format!(
-            "-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----\n",
-            BASE64_STANDARD.encode(&pkcs1)
-        );
-        std::fs::write(kept.join("account_key.pem"), pem).unwrap();
-        std::fs::write(kept.join("account_id.json"), format!("{{\"url\":\"{account}\"}}")).unwrap();
-        for (from, path, mark) in [
-            (CertSource::Traefik, traefik, "le"),
-            (CertSource::AutoSsl, path.to_owned(), AUTO_SSL),
-            (CertSource::AutoSsl, path.join("storage/file"), AUTO_SSL),
-        ] {
-            let mut found = find(from, &path);
-            assert_eq!(found.len(), 1, "{}", path.display());
-            let found = found.remove(0).unwrap_or_else(|failed| panic!("{failed}"));
-            assert_eq!((found.mark.as_str(), found.url.as_deref()), (mark, Some(account)));
-            assert!(found.directory.is(directory), "{:?}", found.directory);
-            assert_eq!(*found.key, *key, "the same key in one form");
-        }
-        assert!(find(CertSource::Certbot, path).is_empty(), "nothing is no failure");
-    }
 }

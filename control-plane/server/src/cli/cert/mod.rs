@@ -2,6 +2,7 @@
 
 mod accounts;
 mod export;
+mod kept;
 mod key;
 mod sources;
 
@@ -84,7 +85,7 @@ async fn import(client: &AdminClient, output: &mut Output, asked: &CertImport) -
     }
     let taken = match asked.from.as_slice() {
         [program, path] => {
-            let found = accounts::find(source(program)?, Path::new(path));
+            let found = kept::find(source(program)?, Path::new(path));
             accounts::take(client, found, asked.take_account).await
         }
         _ => accounts::Taken::default(),

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::super::arguments::CertSource;
 use super::super::exit::Failed;
-use super::accounts::AUTO_SSL;
+use super::kept::AUTO_SSL;
 use super::{key, read};
 
 /// Deepest folder looked into: Caddy's certificates are three folders down.
