@@ -19,7 +19,7 @@ const BYTES_MAX: u64 = 16 * 1024 * 1024;
 const STEPS_MAX: usize = 24;
 /// How long the steps of a domain are kept after the last one.
 const LIFE: Duration = Duration::from_secs(7 * 86_400);
-/// A stored event of the same kind this close tells of the same thing.
+/// A stored event of the same kind and words this close tells of the same thing.
 const SAME_WITHIN: Span = Span::from_secs(5);
 /// What a step takes beside its text.
 const STEP_BYTES: usize = 64;
@@ -66,15 +66,14 @@ impl Trail {
         events: Vec<LifecycleEvent>,
     ) -> Vec<LifecycleEvent> {
         let Some(steps) = self.0.get(domain) else { return events };
-        // Each stored event tells of one step: the oldest that it can be.
-        let mut untold: Vec<&LifecycleEvent> = events.iter().collect();
-        let mut told = |step: &LifecycleEvent| {
-            let same = |event: &&LifecycleEvent| {
-                let apart = event.at.since(step.at).max(step.at.since(event.at));
-                event.kind == step.kind && apart <= SAME_WITHIN
+        let told = |step: &LifecycleEvent| {
+            let near = |event: &LifecycleEvent| {
+                event.at.since(step.at).max(step.at.since(event.at)) <= SAME_WITHIN
             };
-            let found = untold.iter().rposition(same);
-            found.map(|index| untold.remove(index)).is_some()
+            let same = |event: &LifecycleEvent| {
+                event.kind == step.kind && event.detail == step.detail && near(event)
+            };
+            events.iter().any(same)
         };
         // What is older than the oldest event read would stand without what came before it.
         let oldest = events.last().map(|event| event.at);
@@ -108,7 +107,8 @@ mod tests {
         trail.note(&name(), at(20), "order.placed", "ca: https://ca/order/1");
         trail.note(&name(), at(21), "challenge.fetched", "through an edge");
         trail.note(&name(), at(21), "challenge.fetched", "through an edge");
-        trail.note(&name(), at(32), "certificate.issued", "told by the store too");
+        // Told by the store too.
+        trail.note(&name(), at(32), "certificate.issued", "");
         let stored = vec![event(30, "certificate.issued"), event(10, "domain.registered")];
         let kinds: Vec<_> =
             trail.woven_into(&name(), stored).into_iter().map(|event| event.kind).collect();
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stored_event_tells_of_one_step_and_not_of_the_next() {
+    fn a_stored_event_tells_of_the_step_with_its_words_and_not_of_the_next() {
         let trail = Trail::default();
         let at = Timestamp::from_secs;
         trail.note(&name(), at(20), "preflight.seen", "not ready");

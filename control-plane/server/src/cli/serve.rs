@@ -7,6 +7,7 @@ use crate::config::{Config, Problems};
 pub(super) async fn run(serve: &Serve) -> Outcome {
     let config = load(serve.config.as_deref())?;
     crate::telemetry::start(config.telemetry.log);
+    // The whole process is in this future: too much for the stack it is polled from.
     Box::pin(crate::app::run(config)).await.map_err(|error| Failed::new(error.to_string()))
 }
 
