@@ -25,15 +25,20 @@ const RUN: [&str; 6] = [
 
 const CI: &str = "continuous integration runs it: a target of the Makefile";
 const HOST: &str = "needs a running systemd; the units are checked with systemd-analyze";
+const FLEET: &str = "steers a whole fleet: the story of a campaign and the command line's tests do";
 const BY_HAND: &str = "what the reader copies from the demo's output; the test sets the same";
 
 /// What is in `console` blocks, and why it is not run.
-const NOT_RUN: [(&str, &str, &str); 11] = [
+const NOT_RUN: [(&str, &str, &str); 15] = [
     ("README.md", "make demo", CI),
     ("README.md", "make test", CI),
     ("README.md", "make setup filter && cargo build --release -p sealwax", CI),
     ("docs/deploying.md", "systemctl daemon-reload", HOST),
     ("docs/deploying.md", "systemctl enable --now sealwax envoy", HOST),
+    ("docs/issuance.md", "sealwax campaign start", FLEET),
+    ("docs/issuance.md", "sealwax campaign pause", FLEET),
+    ("docs/issuance.md", "sealwax campaign resume", FLEET),
+    ("docs/issuance.md", "sealwax campaign status", FLEET),
     ("docs/tutorial.md", "make demo", CI),
     ("docs/tutorial.md", "export PATH=", BY_HAND),
     ("docs/tutorial.md", "export SEALWAX_SERVER=", BY_HAND),
