@@ -364,13 +364,6 @@ impl AcmeIssuer {
             Err(failed) => Err(failed.into()),
         }
     }
-
-    async fn caa_identity(&self) -> CaaIdentity {
-        let Ok(directory) = self.directory().await else { return CaaIdentity::default() };
-        let names = directory.caa_identities().to_vec();
-        // An account that is made for the question is the one the order needs.
-        CaaIdentity { names, account: self.account_url().await.ok() }
-    }
 }
 
 /// `present!(self, call)` makes a call again if it was refused and another process replaced the
@@ -420,5 +413,12 @@ impl Issuer for AcmeIssuer {
 
     async fn revoke(&self, leaf_der: &[u8]) -> Result<(), IssueError> {
         present!(self, self.revoke_once(leaf_der))
+    }
+
+    async fn caa_identity(&self) -> CaaIdentity {
+        let Ok(directory) = self.directory().await else { return CaaIdentity::default() };
+        let names = directory.caa_identities().to_vec();
+        // An account that is made for the question is the one the order needs.
+        CaaIdentity { names, account: self.account_url().await.ok() }
     }
 }
