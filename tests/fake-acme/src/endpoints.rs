@@ -71,6 +71,7 @@ fn directory(core: &Core, knobs: &Knobs) -> Value {
     let url = |path: &str| format!("{}/{path}", core.base);
     let mut meta = Map::new();
     meta.insert("externalAccountRequired".to_owned(), json!(knobs.external_account.is_some()));
+    meta.insert("caaIdentities".to_owned(), json!(["fake.example"]));
     if !knobs.profiles.is_empty() {
         let names = knobs.profiles.keys().map(|name| (name.clone(), json!(name)));
         meta.insert("profiles".to_owned(), Value::Object(names.collect()));

@@ -8,6 +8,8 @@ mod adoption;
 #[cfg(test)]
 mod ca;
 #[cfg(test)]
+mod caa;
+#[cfg(test)]
 mod contract;
 #[cfg(test)]
 mod drive;
