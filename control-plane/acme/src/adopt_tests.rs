@@ -9,6 +9,7 @@ use crate::settings::IssuerSettings;
 use crate::transport::Transport;
 
 #[path = "../tests/acme/parts.rs"]
+#[allow(dead_code, reason = "the other tests use the rest")]
 mod parts;
 
 use parts::{AccountStore, MarkingSealer, WallClock};
@@ -70,7 +71,7 @@ async fn a_crash_between_the_new_keys_two_homes_loses_nothing() {
     // Said again, it goes on with the key that is stored; said once more, nothing is left to do.
     for _ in 0..2 {
         let taken = world.with(async |source| source.adopt(&found).await).await.unwrap();
-        assert_eq!(taken.id(), id);
+        assert_eq!(taken.account.id(), id);
         assert_eq!(world.with(async |source| source.find(&new).await).await.unwrap(), id);
     }
     assert!(world.with(async |source| source.find(&old).await).await.is_err());

@@ -33,6 +33,10 @@ mod shelf;
 mod transport;
 
 pub use adopt::{AdoptError, FoundAccount};
+// The parts that the tests share call this crate by its name.
+#[cfg(test)]
+extern crate self as sealwax_acme;
+
 pub use issuer::AcmeIssuer;
 pub use rollover::AccountVault;
 pub use sealwax_core::budget;
