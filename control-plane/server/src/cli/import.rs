@@ -18,6 +18,8 @@ use crate::admin::{BatchResult, LINE_BYTES_MAX, RegistrationBody};
 
 /// Lines read ahead of the control plane.
 const AHEAD: usize = 1024;
+/// Lines sent in one piece: several of what the control plane writes in one transaction.
+const PIECE_LINES: usize = 512;
 /// Failed lines told one by one; the rest is counted.
 const TOLD_MAX: u64 = 20;
 
@@ -46,7 +48,7 @@ async fn send(
     lines: mpsc::Receiver<Result<Bytes, std::io::Error>>,
     tally: &mut Tally,
 ) -> Outcome {
-    let body = stream::unfold(lines, async |mut lines| Some((lines.recv().await?, lines)));
+    let body = stream::unfold(lines, async |mut lines| Some((piece(&mut lines).await?, lines)));
     let mut answer = client.stream(&["v1", "domains:batch"], Body::wrap_stream(body)).await?;
     let mut unread = BytesMut::new();
     loop {
@@ -66,6 +68,21 @@ async fn send(
             Err(error) => return Err(Failed::new(format!("the answer broke off ({error})"))),
         }
     }
+}
+
+/// The lines that are there: what arrives together is written together.
+async fn piece(
+    lines: &mut mpsc::Receiver<Result<Bytes, std::io::Error>>,
+) -> Option<Result<Bytes, std::io::Error>> {
+    let mut several = Vec::new();
+    if lines.recv_many(&mut several, PIECE_LINES).await == 0 {
+        return None;
+    }
+    let joined = several.into_iter().try_fold(BytesMut::new(), |mut piece, line| {
+        piece.extend_from_slice(&line?);
+        Ok(piece)
+    });
+    Some(joined.map(BytesMut::freeze))
 }
 
 /// What came back.
