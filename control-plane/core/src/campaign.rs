@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::certificate::CertificateSource;
-use crate::failure::Who;
+use crate::failure::{Who, bounded_detail};
 use crate::record::{DomainRecord, Lease, Work};
 use crate::store::Selection;
 use crate::timestamp::{Span, Timestamp};
@@ -169,6 +169,37 @@ impl Selector {
 }
 
 impl Campaign {
+    /// One that nobody was asked for yet.
+    #[must_use]
+    pub fn begin(
+        selector: Selector,
+        rate: u32,
+        deadline: Timestamp,
+        reason: &str,
+        now: Timestamp,
+    ) -> Self {
+        // What is issued from now on is new enough.
+        let issued_before = selector.issued_before.min(now);
+        Self {
+            id: now.millis().to_string(),
+            reason: bounded_detail(reason),
+            selector: Selector { issued_before, ..selector },
+            rate,
+            deadline,
+            state: CampaignState::Running,
+            phase: Phase::Busiest,
+            count: Count::default(),
+            open: Vec::new(),
+            replaced: 0,
+            failed: 0,
+            failed_names: Vec::new(),
+            gone: 0,
+            lease: None,
+            started_at: now,
+            ended_at: None,
+        }
+    }
+
     /// It was not ended, by itself or by anybody.
     #[must_use]
     pub const fn lives(&self) -> bool {

@@ -33,24 +33,8 @@ fn record() -> DomainRecord {
 }
 
 fn campaign() -> Campaign {
-    Campaign {
-        id: "7".to_owned(),
-        reason: String::new(),
-        selector: Selector { issued_before: START, ..Selector::default() },
-        rate: 10,
-        deadline: START + DAY,
-        state: CampaignState::Running,
-        phase: Phase::Busiest,
-        count: Count::default(),
-        open: Vec::new(),
-        replaced: 0,
-        failed: 0,
-        failed_names: Vec::new(),
-        gone: 0,
-        lease: None,
-        started_at: START,
-        ended_at: None,
-    }
+    let all = Selector { issued_before: START + DAY, ..Selector::default() };
+    Campaign::begin(all, 10, START + DAY, "", START)
 }
 
 fn failed(cause: Cause, refused: bool, wait: Span) -> Failure {

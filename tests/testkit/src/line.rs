@@ -1,11 +1,12 @@
 //! All parts at once, wired as `make demo` wires them.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use serde_json::Value;
 
 use crate::{
-    ControlPlane, ControlPlaneSettings, Envoy, EnvoyPorts, EnvoySettings, Origin, Pebble,
+    ControlPlane, ControlPlaneSettings, Envoy, EnvoyPorts, EnvoySettings, Origin, PATIENCE, Pebble,
     PebbleSettings, StoreSettings, TcpProxy, TlsVisitor,
 };
 
@@ -118,6 +119,19 @@ impl Line {
     /// Pebble's root is no certificate.
     pub fn visitor(&self) -> Result<TlsVisitor> {
         TlsVisitor::trusting(self.pebble.root_pem())
+    }
+
+    /// Registers a domain whose one address is somewhere else, and has it asked for in a handshake;
+    /// until it is refused.
+    ///
+    /// # Errors
+    /// It is not.
+    pub async fn refuse_elsewhere(&self, domain: &str, address: IpAddr) -> Result<Value> {
+        self.pebble.dns().point(domain, &[address]).await?;
+        let admin = self.control_plane.admin();
+        admin.register(domain).await?;
+        ensure!(self.visitor()?.visit(self.https(), domain).await.is_err(), "{domain} is served");
+        admin.await_state(domain, "refused", PATIENCE).await
     }
 
     /// Where HTTPS is served.

@@ -10,9 +10,7 @@ mod round;
 
 use std::sync::Arc;
 
-use sealwax_core::campaign::{
-    Campaign, CampaignState, Count, Phase, RATE_MAX, REASON_BYTES_MAX, Selector,
-};
+use sealwax_core::campaign::{Campaign, CampaignState, RATE_MAX, REASON_BYTES_MAX, Selector};
 use sealwax_core::store::{Document, Store, StoreError};
 use sealwax_core::{Clock, Span, Timestamp};
 use sealwax_protocol::DomainName;
@@ -123,7 +121,8 @@ impl Campaigns {
                 return Err(CampaignError::Lives(campaign.id.clone()));
             }
             let version = found.map_or(0, |(_, version)| version);
-            let campaign = begun(&wanted, now);
+            let Wanted { selector, rate, deadline, reason } = wanted.clone();
+            let campaign = Campaign::begin(selector, rate, deadline, &reason, now);
             match self.put(&campaign, version).await {
                 Ok(()) => {
                     let Campaign { id, reason, rate, .. } = &campaign;
@@ -203,27 +202,4 @@ fn check(wanted: &Wanted, now: Timestamp) -> Result<(), CampaignError> {
         return wrong(format!("reason has {REASON_BYTES_MAX} bytes at most"));
     }
     Ok(())
-}
-
-fn begun(wanted: &Wanted, now: Timestamp) -> Campaign {
-    // What is issued from now on is new enough.
-    let issued_before = wanted.selector.issued_before.min(now);
-    Campaign {
-        id: now.millis().to_string(),
-        reason: sealwax_core::failure::bounded_detail(&wanted.reason),
-        selector: Selector { issued_before, ..wanted.selector.clone() },
-        rate: wanted.rate,
-        deadline: wanted.deadline,
-        state: CampaignState::Running,
-        phase: Phase::Busiest,
-        count: Count::default(),
-        open: Vec::new(),
-        replaced: 0,
-        failed: 0,
-        failed_names: Vec::new(),
-        gone: 0,
-        lease: None,
-        started_at: now,
-        ended_at: None,
-    }
 }

@@ -121,12 +121,7 @@ async fn the_token_is_asked_for_once_and_every_screen_can_be_read() {
 async fn a_domains_page_shows_the_dns_answers_that_hold_its_order_back() {
     let settings = LineSettings { preflight: true, ..LineSettings::default() };
     let line = Line::start(settings).await.unwrap();
-    let admin = line.control_plane.admin();
-    let elsewhere = ["127.0.0.9".parse().unwrap()];
-    line.pebble.dns().point("shop.example.com", &elsewhere).await.unwrap();
-    admin.register("shop.example.com").await.unwrap();
-    line.visitor().unwrap().handshake(line.https(), "shop.example.com").await;
-    admin.await_state("shop.example.com", "refused", PATIENCE).await.unwrap();
+    line.refuse_elsewhere("shop.example.com", "127.0.0.9".parse().unwrap()).await.unwrap();
     let mut browser = Browser::start().await.unwrap();
     let dashboard = format!("http://{}/", line.control_plane.admin_address());
     browser.open(&format!("{dashboard}#/domain/shop.example.com")).await.unwrap();

@@ -22,13 +22,8 @@ async fn a_domain_that_points_elsewhere_is_explained_and_ordered_when_it_is_mend
     let settings = LineSettings { preflight: true, ..LineSettings::default() };
     let line = Line::start(settings).await.unwrap();
     let admin = line.control_plane.admin();
-    let elsewhere = ["127.0.0.9".parse().unwrap()];
-    line.pebble.dns().point("shop.example.com", &elsewhere).await.unwrap();
-    admin.register("shop.example.com").await.unwrap();
-    let visitor = line.visitor().unwrap();
-    assert!(visitor.visit(line.https(), "shop.example.com").await.is_err());
-
-    let record = admin.await_state("shop.example.com", "refused", PATIENCE).await.unwrap();
+    let elsewhere = "127.0.0.9".parse().unwrap();
+    let record = line.refuse_elsewhere("shop.example.com", elsewhere).await.unwrap();
     assert_eq!(record["failure"]["cause"], "challenge_wrong");
     assert_eq!(record["failure"]["who"], "customer");
     assert!(record["failure"]["next_attempt_at"].is_string());
@@ -57,7 +52,7 @@ async fn a_domain_that_points_elsewhere_is_explained_and_ordered_when_it_is_mend
     line.pebble.dns().point("shop.example.com", &[]).await.unwrap();
     assert!(run(&["domain", "renew", "shop.example.com"]).await.unwrap().status.success());
     admin.await_state("shop.example.com", "issued", PATIENCE).await.unwrap();
-    visitor.visit(line.https(), "shop.example.com").await.unwrap();
+    line.visitor().unwrap().visit(line.https(), "shop.example.com").await.unwrap();
     assert_eq!((line.pebble.orders(), line.pebble.certificates()), (2, 1));
     let told = explained(&admin, "shop.example.com").await;
     assert_eq!(told["preflight"], Value::Null, "nothing is wrong any more");
