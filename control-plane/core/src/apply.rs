@@ -192,15 +192,17 @@ pub fn deferred(
     DomainRecord { work, failure: Some(failure), lease: None, ..record }
 }
 
-/// There is no room for it now, which is nobody's failure: it waits for its turn. What went wrong
-/// before stays in view.
+/// There is no room for it now, which is nobody's failure: it waits for its turn, which is still
+/// to come even if it took long to be told of it. What went wrong before stays in view.
 #[must_use]
 pub fn postponed(
     record: DomainRecord,
     cause: Cause,
     detail: &str,
     until: Timestamp,
+    now: Timestamp,
 ) -> DomainRecord {
+    let until = until.max(now + backoff::IN_RUN_FIRST_WAIT);
     let failed_before = record.failure.clone().filter(|failure| failure.attempts > 0);
     let failure = match failed_before {
         Some(failure) => Failure { next_attempt_at: Some(until), ..failure },

@@ -182,4 +182,12 @@ proptest! {
             now = next.unwrap_or(now);
         }
     }
+
+    #[test]
+    fn a_turn_that_was_told_late_is_still_to_come(until in 0_u64..2_000, now in 0_u64..2_000) {
+        let (until, now) = (at(until), at(now));
+        let wanted = demand(&fresh(), now).unwrap();
+        let record = postponed(wanted, Cause::CaRateLimited, "", until, now);
+        prop_assert!(record.wake_at().is_some_and(|next| next > now && next >= until));
+    }
 }

@@ -255,7 +255,7 @@ pub trait Store: Send + Sync + 'static {
 pub const LOAD_MAX: usize = 50;
 
 /// Most changes in one [`Store::write_all`]: a handshake that comes meanwhile waits for few of them.
-pub const WRITE_ALL_MAX: usize = 16;
+pub const WRITE_ALL_MAX: usize = 48;
 
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]

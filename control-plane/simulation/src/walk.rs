@@ -132,7 +132,7 @@ impl Steps<'_, '_> {
                     sight.reserved = true;
                     apply::permitted(record, ISSUER).map(|next| self.onward(next))
                 }
-                Err(turn) => Ok(postponed(record, turn)),
+                Err(turn) => Ok(self.postponed(record, turn)),
             },
             Step::PlaceOrder { .. } => self.place_order(record, sight),
             Step::Observe { .. } => Ok(self.observe(record, sight)),
@@ -181,6 +181,10 @@ impl Steps<'_, '_> {
         })
     }
 
+    fn postponed(&self, record: DomainRecord, turn: Timestamp) -> DomainRecord {
+        apply::postponed(record, Cause::CaRateLimited, "", turn, self.now)
+    }
+
     /// A renewal is exempt in the CA's window only: here, when its certificate is revoked.
     fn need<'c>(&self, record: &'c DomainRecord) -> Need<'c> {
         let kind = match &record.certificate {
@@ -194,7 +198,7 @@ impl Steps<'_, '_> {
     fn place_order(&mut self, record: DomainRecord, sight: &mut Sight) -> Stepped {
         if !sight.reserved {
             if let Err(turn) = self.reserve(&record) {
-                return Ok(postponed(record, turn));
+                return Ok(self.postponed(record, turn));
             }
             sight.reserved = true;
         }
@@ -310,10 +314,6 @@ fn headroom(record: &DomainRecord, now: Timestamp) -> Headroom {
         (false, true) => Headroom::None,
         (false, false) => Headroom::Tenth,
     }
-}
-
-fn postponed(record: DomainRecord, turn: Timestamp) -> DomainRecord {
-    apply::postponed(record, Cause::CaRateLimited, "", turn)
 }
 
 fn leased(record: DomainRecord) -> DomainRecord {

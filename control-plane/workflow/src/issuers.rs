@@ -172,6 +172,7 @@ impl Workflow {
             match budgets.reserve(issuer, &run.record, headroom, now).await {
                 Ok(own) => {
                     run.record.usage.extend(own.map(|own| (issuer.to_owned(), own)));
+                    let now = self.shared.parts.clock.now();
                     let admitted = self.shared.houses.with(issuer, |health| health.admit(now));
                     return Ok(admitted.err().map(|until| rests(issuer, until, None)));
                 }
@@ -189,7 +190,8 @@ impl Workflow {
     async fn postpone(&self, run: &mut Run, wait: &Wait) -> Result<Progress, RunError> {
         let Wait { until, cause, detail } = wait;
         tracing::debug!(domain = %run.record.domain, %until, detail, "waits for its turn");
-        let postponed = apply::postponed(run.record.clone(), *cause, detail, *until);
+        let now = self.shared.parts.clock.now();
+        let postponed = apply::postponed(run.record.clone(), *cause, detail, *until, now);
         self.settle(run, postponed).await
     }
 }

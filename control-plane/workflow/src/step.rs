@@ -11,7 +11,6 @@ use sealwax_core::{Failure, backoff};
 use sealwax_protocol::{ChallengeToken, DomainName};
 use tokio::time::Instant;
 
-use crate::keys::KeyError;
 use crate::run::{Progress, Run, RunError, Workflow};
 
 /// How long a published answer may be asked for: as long as Let's Encrypt keeps an order, because
@@ -181,9 +180,7 @@ impl Workflow {
             let issuer = run.record.work.issuer().unwrap_or_default();
             self.shared.settings.key_types.get(issuer).copied().unwrap_or_default()
         });
-        let keys = Arc::clone(&self.shared.parts.keys);
-        let made = tokio::task::spawn_blocking(move || keys.generate(kind)).await;
-        let key = made.map_err(bug)?.map_err(bug)?;
+        let key = self.shared.parts.keys.generate(kind).await.map_err(bug)?;
         let place = SealPlace::Certificate(run.record.domain.as_str());
         let sealed = self.shared.parts.sealer.seal(place, &key).await.map_err(sealing)?;
         let keyed = apply::keyed(run.record.clone(), sealed).map_err(bug)?;
@@ -203,12 +200,8 @@ impl Workflow {
             return self.misconfigured(run, &unknown_issuer(name)).await;
         };
         let key = self.open(&run.record.domain, sealed).await?;
-        let keys = Arc::clone(&self.shared.parts.keys);
-        let domain = run.record.domain.clone();
-        let made = tokio::task::spawn_blocking(move || -> Result<Vec<u8>, KeyError> {
-            keys.signing_request(&key, &domain)
-        });
-        let csr = made.await.map_err(bug)?.map_err(bug)?;
+        let made = self.shared.parts.keys.signing_request(key, &run.record.domain).await;
+        let csr = made.map_err(bug)?;
         match issuer.finalize(order_url, &csr).await {
             Ok(()) => {
                 run.sight.finalized = true;

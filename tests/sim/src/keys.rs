@@ -24,13 +24,18 @@ fn pool() -> &'static [Vec<u8>] {
 #[derive(Debug, Default)]
 pub(crate) struct PooledKeys(AtomicUsize);
 
+#[async_trait]
 impl KeyMaker for PooledKeys {
-    fn generate(&self, _kind: KeyType) -> Result<PrivateKey, KeyError> {
+    async fn generate(&self, _kind: KeyType) -> Result<PrivateKey, KeyError> {
         let next = self.0.fetch_add(1, Ordering::Relaxed) % POOL;
         Ok(PrivateKey::new(Zeroizing::new(pool()[next].clone())))
     }
 
-    fn signing_request(&self, key: &PrivateKey, domain: &DomainName) -> Result<Vec<u8>, KeyError> {
+    async fn signing_request(
+        &self,
+        key: PrivateKey,
+        domain: &DomainName,
+    ) -> Result<Vec<u8>, KeyError> {
         let pair = KeyPair::try_from(key.expose()).unwrap();
         let params = CertificateParams::new(vec![domain.to_string()]).unwrap();
         Ok(params.serialize_request(&pair).unwrap().der().to_vec())

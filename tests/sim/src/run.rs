@@ -46,7 +46,6 @@ pub fn run(plan: Plan) -> Report {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
-        .max_blocking_threads(1)
         .build()
         .expect("a runtime");
     runtime.block_on(async {

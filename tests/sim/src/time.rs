@@ -44,7 +44,7 @@ impl Time {
 
     /// Waits so long, and less than half a second more: until a millisecond that is this slot's.
     /// Nothing else happens in it, so that what happens does not depend on which task is polled
-    /// first, or on a thread that makes keys.
+    /// first.
     pub(crate) async fn pass(&self, wait: Span, slot: u64) {
         let at = self.passed().millis() + wait.millis().max(1);
         let at = at + (slot + SLOTS - at % SLOTS) % SLOTS;

@@ -27,8 +27,9 @@ pub(crate) const NDJSON: &str = "application/x-ndjson";
 pub(crate) const LINE_BYTES_MAX: usize = 8 * 1024;
 /// Lines that go to the store together, if they are there.
 const TOGETHER: usize = WRITE_ALL_MAX;
-/// How many times so many lines are worked on at a time.
-const AT_A_TIME: usize = 4;
+/// How many times so many lines are worked on at a time: one is written while the next ones are
+/// made ready, and a handshake waits behind no more.
+const AT_A_TIME: usize = 3;
 /// How long a caller may be silent in the middle of a batch.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 

@@ -1,8 +1,8 @@
-//! Update expressions with placeholders for every name, since many words are reserved.
+//! Writes of one item, with placeholders for every name, since many words are reserved.
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnValuesOnConditionCheckFailure, Update};
 use sealwax_core::DomainRecord;
 use sealwax_core::store::StoreError;
 
@@ -11,11 +11,11 @@ use super::keys::{
 };
 use super::write::incomplete;
 
-/// One update of one item, with its condition.
+/// One write of one item, with its condition.
 #[derive(Debug, Default)]
 pub(crate) struct Expression {
     conditions: Vec<String>,
-    sets: Vec<String>,
+    sets: Vec<(String, AttributeValue)>,
     removes: Vec<String>,
     names: HashMap<String, String>,
     values: HashMap<String, AttributeValue>,
@@ -50,24 +50,28 @@ impl Expression {
 
     /// Sets an attribute.
     pub(crate) fn set(&mut self, attribute: &str, value: AttributeValue) {
-        let name = self.name(attribute);
-        let placeholder = format!(":{attribute}");
-        self.sets.push(format!("{name} = {placeholder}"));
-        self.values.insert(placeholder, value);
+        self.sets.push((attribute.to_owned(), value));
     }
 
     /// Removes an attribute, if it is there.
     pub(crate) fn remove(&mut self, attribute: &str) {
-        let name = self.name(attribute);
-        self.removes.push(name);
+        self.removes.push(attribute.to_owned());
     }
 
-    /// As part of a transaction, or on its own.
-    pub(crate) fn into_update(self, table: &str, key: Item) -> Result<Update, StoreError> {
-        let mut expression = format!("SET {}", self.sets.join(", "));
-        if !self.removes.is_empty() {
+    /// What was there before and is not named stays. As part of a transaction, or on its own.
+    pub(crate) fn into_update(mut self, table: &str, key: Item) -> Result<Update, StoreError> {
+        let mut sets = Vec::new();
+        for (attribute, value) in std::mem::take(&mut self.sets) {
+            let placeholder = format!(":{attribute}");
+            sets.push(format!("{} = {placeholder}", self.name(&attribute)));
+            self.values.insert(placeholder, value);
+        }
+        let mut expression = format!("SET {}", sets.join(", "));
+        let removes = std::mem::take(&mut self.removes);
+        if !removes.is_empty() {
+            let names: Vec<_> = removes.iter().map(|attribute| self.name(attribute)).collect();
             expression.push_str(" REMOVE ");
-            expression.push_str(&self.removes.join(", "));
+            expression.push_str(&names.join(", "));
         }
         Update::builder()
             .table_name(table)
@@ -76,6 +80,20 @@ impl Expression {
             .condition_expression(self.conditions.join(" AND "))
             .set_expression_attribute_names(Some(self.names))
             .set_expression_attribute_values(Some(self.values))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()
+            .map_err(incomplete)
+    }
+
+    /// A whole item, for one that must not exist yet: less to read than an update, for a server.
+    pub(crate) fn into_put(self, table: &str, mut item: Item) -> Result<Put, StoreError> {
+        item.extend(self.sets);
+        Put::builder()
+            .table_name(table)
+            .set_item(Some(item))
+            .condition_expression(self.conditions.join(" AND "))
+            .set_expression_attribute_names(Some(self.names))
+            .set_expression_attribute_values(Some(self.values).filter(|values| !values.is_empty()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()
             .map_err(incomplete)

@@ -9,7 +9,7 @@ use sealwax_core::store::{
 };
 
 use super::write::{Outcome, check};
-use super::{DynamoStore, random_id};
+use super::{DynamoStore, keys, random_id};
 
 /// Most items in one transaction (TransactWriteItems).
 const ITEMS_MAX: usize = 100;
@@ -44,13 +44,20 @@ impl DynamoStore {
         let mut versions = Vec::new();
         for change in group {
             check(change).ok()?;
-            let version = match change.expected {
-                Expected::Absent => 1,
-                Expected::Version(RecordVersion(version)) => version + 1,
+            let key = keys::record_key(&change.record.domain);
+            let item = TransactWriteItem::builder();
+            let (version, item) = match change.expected {
+                Expected::Absent => {
+                    let record = self.record(change, 1, None, &write_id).ok()?;
+                    (1, item.put(record.into_put(&self.table, key).ok()?))
+                }
+                Expected::Version(RecordVersion(version)) => {
+                    let record = self.record(change, version + 1, None, &write_id).ok()?;
+                    (version + 1, item.update(record.into_update(&self.table, key).ok()?))
+                }
             };
-            let (update, others) = self.items(change, version, None, &write_id).ok()?;
-            items.push(TransactWriteItem::builder().update(update).build());
-            items.extend(others);
+            items.push(item.build());
+            items.extend(self.others(change, version).ok()?);
             if tell(change) {
                 // One key for each: a group's entries differ by more than their stamp.
                 let entry_id = random_id().ok()?;
@@ -88,9 +95,19 @@ fn group(changes: &[Change]) -> usize {
     let mut domains = HashSet::new();
     let mut items = 0;
     let fits = changes.iter().take(WRITE_ALL_MAX).take_while(|change| {
-        // Record, certificate, challenge published and withdrawn, announcement, events.
-        items += 5 + change.events.len();
+        items += most_items(change);
         items <= ITEMS_MAX && domains.insert(&change.record.domain)
     });
     fits.count().max(usize::from(!changes.is_empty()))
+}
+
+/// How many items a change writes at most: the record, and what goes with it.
+fn most_items(change: &Change) -> usize {
+    let others = [
+        tell(change),
+        change.certificate != CertificateChange::Keep,
+        change.publish.is_some(),
+        change.withdraw.is_some(),
+    ];
+    1 + others.into_iter().filter(|written| *written).count() + change.events.len()
 }

@@ -76,19 +76,19 @@ impl DynamoStore {
         trace: Option<u64>,
         write_id: &str,
     ) -> Result<Outcome, StoreError> {
-        let (update, others) = self.items(change, version, trace, write_id)?;
+        let key = keys::record_key(&change.record.domain);
+        let record = self.record(change, version, trace, write_id)?;
+        let update = record.into_update(&self.table, key)?;
+        let others = self.others(change, version)?;
         self.commit(&change.record.domain, update, others, tell, write_id).await
     }
 
-    /// What a change writes: the record, and everything that goes with it.
-    pub(super) fn items(
+    /// What a change writes besides the record.
+    pub(super) fn others(
         &self,
         change: &Change,
         version: u64,
-        trace: Option<u64>,
-        write_id: &str,
-    ) -> Result<(Update, Vec<TransactWriteItem>), StoreError> {
-        let update = self.record_update(change, version, trace, write_id)?;
+    ) -> Result<Vec<TransactWriteItem>, StoreError> {
         let domain = &change.record.domain;
         let mut others = Vec::new();
         match &change.certificate {
@@ -108,7 +108,7 @@ impl DynamoStore {
         for (n, event) in change.events.iter().enumerate() {
             others.push(self.put(item::event_item(domain, event, version, n)?)?);
         }
-        Ok((update, others))
+        Ok(others)
     }
 
     /// Removes a domain that is at this version, and leaves a trace that holds its place in the
@@ -146,13 +146,14 @@ impl DynamoStore {
         }
     }
 
-    fn record_update(
+    /// What a change makes of the record, on top of this trace of a removed one.
+    pub(super) fn record(
         &self,
         change: &Change,
         version: u64,
         trace: Option<u64>,
         write_id: &str,
-    ) -> Result<Update, StoreError> {
+    ) -> Result<Expression, StoreError> {
         let record = &change.record;
         let mut update = Expression::default();
         match (change.expected, trace) {
@@ -178,7 +179,7 @@ impl DynamoStore {
             CertificateChange::Remove => update.remove(attribute::CERTIFICATE_VERSION),
         }
         record_indexes(&mut update, Some(record));
-        update.into_update(&self.table, keys::record_key(&record.domain))
+        Ok(update)
     }
 
     async fn commit(

@@ -85,13 +85,18 @@ impl Sealer for PlainSealer {
 
 pub(crate) struct QuickKeys;
 
+#[async_trait]
 impl KeyMaker for QuickKeys {
-    fn generate(&self, _kind: KeyType) -> Result<PrivateKey, KeyError> {
+    async fn generate(&self, _kind: KeyType) -> Result<PrivateKey, KeyError> {
         let pair = rcgen::KeyPair::generate().unwrap();
         Ok(PrivateKey::new(Zeroizing::new(pair.serialize_der())))
     }
 
-    fn signing_request(&self, key: &PrivateKey, domain: &DomainName) -> Result<Vec<u8>, KeyError> {
+    async fn signing_request(
+        &self,
+        key: PrivateKey,
+        domain: &DomainName,
+    ) -> Result<Vec<u8>, KeyError> {
         let pair = rcgen::KeyPair::try_from(key.expose()).unwrap();
         let params = rcgen::CertificateParams::new(vec![domain.to_string()]).unwrap();
         Ok(params.serialize_request(&pair).unwrap().der().to_vec())

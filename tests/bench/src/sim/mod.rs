@@ -92,7 +92,8 @@ async fn seeds() -> Result<Figure> {
     let reports = tokio::task::spawn_blocking(run).await?;
     let failed: Vec<_> = reports.iter().filter(|report| !report.broken.is_empty()).collect();
     let story = failed.first().map(|report| report.story()).unwrap_or_default();
-    ensure!(failed.is_empty(), "{} seeds failed, the first of them:\n{story}", failed.len());
+    let seeds: Vec<u64> = failed.iter().map(|report| report.seed).collect();
+    ensure!(failed.is_empty(), "the seeds {seeds:?} failed; the first of them:\n{story}");
     let passed = f64::from(u32::try_from(reports.len())?);
     tell(&format!("{passed} seeds in {:.0} s", began.elapsed().as_secs_f64()));
     Ok(one("sim.seeds_passed", "1", passed))
