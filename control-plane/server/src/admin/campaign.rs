@@ -157,8 +157,7 @@ fn moment(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, Problem> 
         (status = 201, description = "It runs", body = CampaignView),
         (status = 409, description = "Another one has not ended", body = Problem,
             content_type = PROBLEM_JSON),
-        (status = "4XX", description = "Refused", body = Problem, content_type = PROBLEM_JSON),
-        (status = "5XX", description = "Try again", body = Problem, content_type = PROBLEM_JSON)))]
+        Problem))]
 pub(super) async fn start(
     State(api): State<AdminApi>,
     body: Bytes,
@@ -173,10 +172,7 @@ pub(super) async fn start(
 
 /// The campaign that runs, or the last one that did.
 #[utoipa::path(get, path = "/v1/campaign", tag = "campaign",
-    responses(
-        (status = 200, description = "The campaign", body = CampaignView),
-        (status = "4XX", description = "Refused", body = Problem, content_type = PROBLEM_JSON),
-        (status = "5XX", description = "Try again", body = Problem, content_type = PROBLEM_JSON)))]
+    responses((status = 200, description = "The campaign", body = CampaignView), Problem))]
 pub(super) async fn show(State(api): State<AdminApi>) -> Result<Json<CampaignView>, Problem> {
     let campaign = api.campaigns.show().await?;
     Ok(view(&api, &campaign))
@@ -184,30 +180,21 @@ pub(super) async fn show(State(api): State<AdminApi>) -> Result<Json<CampaignVie
 
 /// Renews no more domains until it is resumed; what was begun goes on.
 #[utoipa::path(post, path = "/v1/campaign/pause", tag = "campaign",
-    responses(
-        (status = 200, description = "It is paused", body = CampaignView),
-        (status = "4XX", description = "Refused", body = Problem, content_type = PROBLEM_JSON),
-        (status = "5XX", description = "Try again", body = Problem, content_type = PROBLEM_JSON)))]
+    responses((status = 200, description = "It is paused", body = CampaignView), Problem))]
 pub(super) async fn pause(State(api): State<AdminApi>) -> Result<Json<CampaignView>, Problem> {
     steer(&api, Steer::Pause).await
 }
 
 /// Goes on with a paused campaign.
 #[utoipa::path(post, path = "/v1/campaign/resume", tag = "campaign",
-    responses(
-        (status = 200, description = "It runs", body = CampaignView),
-        (status = "4XX", description = "Refused", body = Problem, content_type = PROBLEM_JSON),
-        (status = "5XX", description = "Try again", body = Problem, content_type = PROBLEM_JSON)))]
+    responses((status = 200, description = "It runs", body = CampaignView), Problem))]
 pub(super) async fn resume(State(api): State<AdminApi>) -> Result<Json<CampaignView>, Problem> {
     steer(&api, Steer::Resume).await
 }
 
 /// Ends the campaign; what was begun goes on.
 #[utoipa::path(post, path = "/v1/campaign/cancel", tag = "campaign",
-    responses(
-        (status = 200, description = "It is cancelled", body = CampaignView),
-        (status = "4XX", description = "Refused", body = Problem, content_type = PROBLEM_JSON),
-        (status = "5XX", description = "Try again", body = Problem, content_type = PROBLEM_JSON)))]
+    responses((status = 200, description = "It is cancelled", body = CampaignView), Problem))]
 pub(super) async fn cancel(State(api): State<AdminApi>) -> Result<Json<CampaignView>, Problem> {
     steer(&api, Steer::Cancel).await
 }

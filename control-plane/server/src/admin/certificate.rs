@@ -66,8 +66,7 @@ pub(super) fn wiped<'de, D: Deserializer<'de>>(from: D) -> Result<Zeroizing<Stri
         (status = 200, description = "It is served", body = DomainView),
         (status = 422, description = "Chain, key and name do not fit together", body = Problem,
             content_type = PROBLEM_JSON),
-        (status = "4XX", description = "Refused", body = Problem, content_type = PROBLEM_JSON),
-        (status = "5XX", description = "Try again", body = Problem, content_type = PROBLEM_JSON)))]
+        Problem))]
 pub(super) async fn import(
     State(api): State<AdminApi>,
     Path(domain): Path<String>,
@@ -89,8 +88,7 @@ pub(super) async fn import(
         (status = 202, description = "It is revoked and being replaced", body = DomainView),
         (status = 409, description = "It was not ordered here", body = Problem,
             content_type = PROBLEM_JSON),
-        (status = "4XX", description = "Refused", body = Problem, content_type = PROBLEM_JSON),
-        (status = "5XX", description = "Try again", body = Problem, content_type = PROBLEM_JSON)))]
+        Problem))]
 pub(super) async fn revoke(
     State(api): State<AdminApi>,
     Path(domain): Path<String>,
@@ -103,10 +101,7 @@ pub(super) async fn revoke(
 /// keys, is audited, and leaves an event with the domain.
 #[utoipa::path(post, path = "/v1/domains/{domain}/certificate/export", tag = "domains",
     params(("domain" = String, Path, description = "The domain")),
-    responses(
-        (status = 200, description = "Chain and key", body = Exported),
-        (status = "4XX", description = "Refused", body = Problem, content_type = PROBLEM_JSON),
-        (status = "5XX", description = "Try again", body = Problem, content_type = PROBLEM_JSON)))]
+    responses((status = 200, description = "Chain and key", body = Exported), Problem))]
 pub(super) async fn export(
     State(api): State<AdminApi>,
     Path(domain): Path<String>,

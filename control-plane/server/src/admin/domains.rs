@@ -97,8 +97,7 @@ pub(super) fn malformed_body(said: impl Into<String>) -> Problem {
     responses(
         (status = 200, description = "It was registered before", body = DomainView),
         (status = 201, description = "It is registered now", body = DomainView),
-        (status = "4XX", description = "Refused", body = Problem, content_type = PROBLEM_JSON),
-        (status = "5XX", description = "Try again", body = Problem, content_type = PROBLEM_JSON)))]
+        Problem))]
 pub(super) async fn register(
     State(api): State<AdminApi>,
     Path(domain): Path<String>,
@@ -122,10 +121,7 @@ pub(super) async fn register(
 /// Shows a domain.
 #[utoipa::path(get, path = "/v1/domains/{domain}", tag = "domains",
     params(("domain" = String, Path, description = "The domain")),
-    responses(
-        (status = 200, description = "The domain", body = DomainView),
-        (status = "4XX", description = "Refused", body = Problem, content_type = PROBLEM_JSON),
-        (status = "5XX", description = "Try again", body = Problem, content_type = PROBLEM_JSON)))]
+    responses((status = 200, description = "The domain", body = DomainView), Problem))]
 pub(super) async fn show(
     State(api): State<AdminApi>,
     Path(domain): Path<String>,
@@ -137,10 +133,7 @@ pub(super) async fn show(
 /// Stops serving and renewing a domain and deletes its keys.
 #[utoipa::path(delete, path = "/v1/domains/{domain}", tag = "domains",
     params(("domain" = String, Path, description = "The domain")),
-    responses(
-        (status = 204, description = "It is gone"),
-        (status = "4XX", description = "Refused", body = Problem, content_type = PROBLEM_JSON),
-        (status = "5XX", description = "Try again", body = Problem, content_type = PROBLEM_JSON)))]
+    responses((status = 204, description = "It is gone"), Problem))]
 pub(super) async fn remove(
     State(api): State<AdminApi>,
     Path(domain): Path<String>,
@@ -165,8 +158,7 @@ pub(super) struct RenewQuery {
         (status = 202, description = "It is being worked on", body = DomainView),
         (status = 409, description = "Not due, or parked", body = Problem,
             content_type = PROBLEM_JSON),
-        (status = "4XX", description = "Refused", body = Problem, content_type = PROBLEM_JSON),
-        (status = "5XX", description = "Try again", body = Problem, content_type = PROBLEM_JSON)))]
+        Problem))]
 pub(super) async fn renew(
     State(api): State<AdminApi>,
     Path(domain): Path<String>,
@@ -200,10 +192,7 @@ pub(super) struct ListQuery {
 
 /// Lists domains, a page at a time, by index and never by a scan.
 #[utoipa::path(get, path = "/v1/domains", tag = "domains", params(ListQuery),
-    responses(
-        (status = 200, description = "A page", body = PageView),
-        (status = "4XX", description = "Refused", body = Problem, content_type = PROBLEM_JSON),
-        (status = "5XX", description = "Try again", body = Problem, content_type = PROBLEM_JSON)))]
+    responses((status = 200, description = "A page", body = PageView), Problem))]
 pub(super) async fn list(
     State(api): State<AdminApi>,
     query: Result<Query<ListQuery>, QueryRejection>,
@@ -257,10 +246,7 @@ pub(super) struct EventsQuery {
 /// The newest events of a domain, newest first.
 #[utoipa::path(get, path = "/v1/domains/{domain}/events", tag = "domains",
     params(("domain" = String, Path, description = "The domain"), EventsQuery),
-    responses(
-        (status = 200, description = "The events", body = EventsView),
-        (status = "4XX", description = "Refused", body = Problem, content_type = PROBLEM_JSON),
-        (status = "5XX", description = "Try again", body = Problem, content_type = PROBLEM_JSON)))]
+    responses((status = 200, description = "The events", body = EventsView), Problem))]
 pub(super) async fn events(
     State(api): State<AdminApi>,
     Path(domain): Path<String>,
@@ -280,10 +266,7 @@ pub(super) async fn events(
 /// What happened, what is wrong, who must act, what to change, what happens next.
 #[utoipa::path(get, path = "/v1/domains/{domain}/explain", tag = "domains",
     params(("domain" = String, Path, description = "The domain")),
-    responses(
-        (status = 200, description = "The explanation", body = Explanation),
-        (status = "4XX", description = "Refused", body = Problem, content_type = PROBLEM_JSON),
-        (status = "5XX", description = "Try again", body = Problem, content_type = PROBLEM_JSON)))]
+    responses((status = 200, description = "The explanation", body = Explanation), Problem))]
 pub(super) async fn explain(
     State(api): State<AdminApi>,
     Path(domain): Path<String>,

@@ -67,10 +67,7 @@ pub struct AccountView {
 
 /// The configured issuers.
 #[utoipa::path(get, path = "/v1/issuers", tag = "process",
-    responses(
-        (status = 200, description = "The issuers", body = IssuersView),
-        (status = "4XX", description = "Refused", body = Problem, content_type = PROBLEM_JSON),
-        (status = "5XX", description = "Try again", body = Problem, content_type = PROBLEM_JSON)))]
+    responses((status = 200, description = "The issuers", body = IssuersView), Problem))]
 pub(super) async fn list(State(api): State<AdminApi>) -> Result<Json<IssuersView>, Problem> {
     let shown = |one: AccountStanding| IssuerView {
         name: one.name,
@@ -93,8 +90,7 @@ pub(super) async fn list(State(api): State<AdminApi>) -> Result<Json<IssuersView
             body = Problem, content_type = PROBLEM_JSON),
         (status = 422, description = "The key is of no use", body = Problem,
             content_type = PROBLEM_JSON),
-        (status = "4XX", description = "Refused", body = Problem, content_type = PROBLEM_JSON),
-        (status = "5XX", description = "Try again", body = Problem, content_type = PROBLEM_JSON)))]
+        Problem))]
 pub(super) async fn adopt(
     State(api): State<AdminApi>,
     Path(issuer): Path<String>,
@@ -123,8 +119,7 @@ pub(super) async fn adopt(
         (status = 200, description = "It has a new key", body = AccountView),
         (status = 502, description = "The CA did not do it", body = Problem,
             content_type = PROBLEM_JSON),
-        (status = "4XX", description = "Refused", body = Problem, content_type = PROBLEM_JSON),
-        (status = "5XX", description = "Try again", body = Problem, content_type = PROBLEM_JSON)))]
+        Problem))]
 pub(super) async fn rollover(
     State(api): State<AdminApi>,
     Path(issuer): Path<String>,
@@ -140,8 +135,7 @@ pub(super) async fn rollover(
         (status = 200, description = "The CA has it", body = AccountView),
         (status = 502, description = "The CA did not take it", body = Problem,
             content_type = PROBLEM_JSON),
-        (status = "4XX", description = "Refused", body = Problem, content_type = PROBLEM_JSON),
-        (status = "5XX", description = "Try again", body = Problem, content_type = PROBLEM_JSON)))]
+        Problem))]
 pub(super) async fn contact(
     State(api): State<AdminApi>,
     Path(issuer): Path<String>,

@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use super::AdminApi;
 use super::domains::malformed_query;
 use crate::feed::{Feed, Happening, Heard, Listener};
-use crate::web::{PROBLEM_JSON, Problem};
+use crate::web::Problem;
 
 /// How often a silent stream says that it is alive: proxies close idle connections after a minute.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -77,8 +77,7 @@ impl From<&Happening> for HappeningView {
     responses(
         (status = 200, description = "The stream", body = HappeningView,
             content_type = "text/event-stream"),
-        (status = "4XX", description = "Refused", body = Problem, content_type = PROBLEM_JSON),
-        (status = "5XX", description = "Try again", body = Problem, content_type = PROBLEM_JSON)))]
+        Problem))]
 pub(super) async fn events(
     State(api): State<AdminApi>,
     query: Result<Query<StreamQuery>, QueryRejection>,
