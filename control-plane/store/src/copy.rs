@@ -78,13 +78,14 @@ pub async fn copy_store(
         so_far.seen += u64::try_from(domains.len()).unwrap_or(u64::MAX);
         so_far.written += step(source, target, &domains).await?;
         so_far.verified += u64::try_from(domains.len()).unwrap_or(u64::MAX);
-        progress(&so_far);
         cursor = page.cursor;
-        let Some(cursor) = &cursor else { break };
-        target.set_mark(JOB, Some(cursor)).await.map_err(at_target)?;
+        target.set_mark(JOB, cursor.as_deref()).await.map_err(at_target)?;
+        // What is told is not done again, whatever ends the run now.
+        progress(&so_far);
+        if cursor.is_none() {
+            return Ok(so_far);
+        }
     }
-    target.set_mark(JOB, None).await.map_err(at_target)?;
-    Ok(so_far)
 }
 
 async fn account(source: &dyn Upkeep, target: &dyn Upkeep, issuer: &str) -> Result<(), CopyError> {

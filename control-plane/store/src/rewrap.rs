@@ -75,13 +75,15 @@ pub async fn rewrap_keys(
         let domains: Vec<_> = page.records.into_iter().map(|record| record.domain).collect();
         so_far.seen += u64::try_from(domains.len()).unwrap_or(u64::MAX);
         so_far.rewrapped += step(store, sealer, domains).await?;
-        progress(&so_far);
         cursor = page.cursor;
-        let Some(cursor) = &cursor else { break };
-        store.set_mark(JOB, Some(&format!("{current} {cursor}"))).await?;
+        let mark = cursor.as_ref().map(|cursor| format!("{current} {cursor}"));
+        store.set_mark(JOB, mark.as_deref()).await?;
+        // What is told is not done again, whatever ends the run now.
+        progress(&so_far);
+        if cursor.is_none() {
+            return Ok(so_far);
+        }
     }
-    store.set_mark(JOB, None).await?;
-    Ok(so_far)
 }
 
 async fn account(

@@ -57,7 +57,6 @@ impl Progress {
 /// `1200 of 5000, 3 failed, 400/s, 9s left`
 fn line(done: u64, failed: u64, total: Option<u64>, here: u64, elapsed: Duration) -> String {
     let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
-    let rate = here.saturating_mul(1000) / millis;
     let mut line = match total {
         Some(total) => format!("{done} of {total}"),
         None => done.to_string(),
@@ -65,11 +64,30 @@ fn line(done: u64, failed: u64, total: Option<u64>, here: u64, elapsed: Duration
     if failed > 0 {
         line.push_str(&format!(", {failed} failed"));
     }
-    line.push_str(&format!(", {rate}/s"));
-    if let Some(total) = total.filter(|_| rate > 0) {
-        line.push_str(&format!(", {}s left", total.saturating_sub(done) / rate));
+    line.push_str(&format!(", {}/s", rate(here, millis)));
+    if let Some(total) = total
+        && let Some(left) = total.saturating_sub(done).saturating_mul(millis).checked_div(here)
+    {
+        line.push_str(&format!(", {} left", spelled(left / 1000)));
     }
     line
+}
+
+/// To a tenth where it is slow: a campaign may do one in some seconds.
+fn rate(here: u64, millis: u64) -> String {
+    let tenths = here.saturating_mul(10_000) / millis;
+    if tenths == 0 || tenths >= 100 {
+        return (tenths / 10).to_string();
+    }
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
+
+fn spelled(secs: u64) -> String {
+    match secs {
+        0..120 => format!("{secs}s"),
+        120..7_200 => format!("{}min", secs / 60),
+        _ => format!("{}h {}min", secs / 3_600, secs / 60 % 60),
+    }
 }
 
 #[cfg(test)]
@@ -85,6 +103,15 @@ mod tests {
         );
         assert_eq!(line(1200, 0, Some(5000), 600, elapsed), "1200 of 5000, 200/s, 19s left");
         assert_eq!(line(0, 0, Some(5), 0, Duration::ZERO), "0 of 5, 0/s");
-        assert_eq!(line(10, 0, None, 10, elapsed), "10, 3/s");
+        assert_eq!(line(10, 0, None, 10, elapsed), "10, 3.3/s");
+    }
+
+    #[test]
+    fn slow_and_long_work_has_a_rate_and_a_time_left_too() {
+        let elapsed = Duration::from_secs(4);
+        assert_eq!(line(1, 0, Some(10), 1, elapsed), "1 of 10, 0.2/s, 36s left");
+        assert_eq!(line(400, 0, Some(60_400), 400, elapsed), "400 of 60400, 100/s, 10min left");
+        let million = line(400, 0, Some(1_000_000), 400, elapsed);
+        assert_eq!(million, "400 of 1000000, 100/s, 2h 46min left");
     }
 }
