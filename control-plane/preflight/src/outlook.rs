@@ -80,6 +80,22 @@ impl Outlook {
         })
     }
 
+    /// What the name servers say of a host's addresses: for whoever wants to know whether they can
+    /// be asked.
+    pub async fn addresses(&self, host: &DomainName) -> Looked<Vec<IpAddr>> {
+        let (host, deadline) = (host.as_str(), Instant::now() + self.timeout);
+        let (ipv4, ipv6) =
+            tokio::join!(self.dns.ipv4(host, deadline), self.dns.ipv6(host, deadline));
+        match (ipv4.found, ipv6.found) {
+            (Looked::Found(ipv4), Looked::Found(ipv6)) => Looked::Found([ipv4, ipv6].concat()),
+            (found @ Looked::Found(_), _) | (_, found @ Looked::Found(_)) => found,
+            (unknown @ Looked::Unknown { .. }, _) | (_, unknown @ Looked::Unknown { .. }) => {
+                unknown
+            }
+            (nothing @ Looked::Nothing { .. }, Looked::Nothing { .. }) => nothing,
+        }
+    }
+
     async fn look_by(&self, domain: &DomainName, now: Timestamp, deadline: Instant) -> Findings {
         let path = async {
             let (ipv4, ipv6, ours) = tokio::join!(

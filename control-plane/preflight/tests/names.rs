@@ -56,6 +56,22 @@ async fn the_addresses_of_an_edges_host_are_the_edges() {
 }
 
 #[tokio::test]
+async fn what_the_name_servers_say_of_a_host_is_told() {
+    let dns = ChallengeDns::start().await.unwrap();
+    dns.point("edge.platform.example", &[ip("192.0.2.9"), ip("2001:db8::9")]).await.unwrap();
+    dns.forget("away.platform.example").await.unwrap();
+    let outlook = Outlook::new(settings(dns.address())).unwrap();
+    let told = async |host: &str| outlook.addresses(&DomainName::parse(host).unwrap()).await;
+    let both = Looked::Found(vec![ip("192.0.2.9"), ip("2001:db8::9")]);
+    assert_eq!(told("edge.platform.example").await, both);
+    // Its other kind of record is not there.
+    assert_eq!(told("app.platform.example").await, Looked::Found(vec![ip("127.0.0.1")]));
+    assert!(matches!(told("away.platform.example").await, Looked::Unknown { .. }));
+    dns.forget_default().await.unwrap();
+    assert!(matches!(told("app.platform.example").await, Looked::Nothing { .. }));
+}
+
+#[tokio::test]
 async fn no_record_and_no_answer_are_different_things() {
     let dns = ChallengeDns::start().await.unwrap();
     let outlook = Outlook::new(settings(dns.address())).unwrap();

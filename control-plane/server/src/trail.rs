@@ -21,6 +21,8 @@ const STEPS_MAX: usize = 24;
 const LIFE: Duration = Duration::from_secs(7 * 86_400);
 /// A stored event of the same kind and words this close tells of the same thing.
 const SAME_WITHIN: Span = Span::from_secs(5);
+/// How long an ask is the same one: whoever waits asks again and again.
+const ASK_LIFE: Span = Span::from_secs(600);
 /// What a step takes beside its text.
 const STEP_BYTES: usize = 64;
 
@@ -43,11 +45,31 @@ impl Trail {
     /// Notes a step. The same one twice in a row counts once: several places of the internet
     /// fetch one challenge, and several streams report one delivery.
     pub fn note(&self, domain: &DomainName, at: Timestamp, kind: &str, detail: &str) {
+        self.add(domain, at, kind, detail, |steps, same| steps.last().is_some_and(same));
+    }
+
+    /// Notes that someone asked for the certificate. The same asking again while it waits counts
+    /// once, whatever happened meanwhile.
+    pub fn asked(&self, domain: &DomainName, at: Timestamp, by: &str) {
+        let lately = |step: &LifecycleEvent| at.since(step.at) < ASK_LIFE;
+        self.add(domain, at, "certificate.asked", by, |steps, same| {
+            steps.iter().any(|step| same(step) && lately(step))
+        });
+    }
+
+    fn add(
+        &self,
+        domain: &DomainName,
+        at: Timestamp,
+        kind: &str,
+        detail: &str,
+        known: impl Fn(&[LifecycleEvent], &dyn Fn(&LifecycleEvent) -> bool) -> bool,
+    ) {
         let detail = bounded_detail(detail);
         self.0.entry_by_ref(domain).and_upsert_with(|before| {
             let mut steps = before.map_or_else(Vec::new, |entry| (*entry.into_value()).clone());
             let same = |step: &LifecycleEvent| step.kind == kind && step.detail == detail;
-            if !steps.last().is_some_and(same) {
+            if !known(&steps, &same) {
                 if steps.len() >= STEPS_MAX {
                     steps.remove(0);
                 }
@@ -132,6 +154,24 @@ mod tests {
             .map(|event| event.detail)
             .collect();
         assert_eq!(details, ["ready", "not ready", ""]);
+    }
+
+    #[test]
+    fn who_asks_again_while_waiting_asks_once() {
+        let trail = Trail::default();
+        for second in 0..20 {
+            let at = Timestamp::from_secs(second);
+            trail.asked(&name(), at, "a handshake at edge-1");
+            trail.note(&name(), at, "order.placed", &format!("order {second}"));
+        }
+        trail.asked(&name(), Timestamp::from_secs(20), "a handshake at edge-2");
+        trail.asked(&name(), Timestamp::from_secs(600), "a handshake at edge-1");
+        let asked = |step: &LifecycleEvent| step.kind == "certificate.asked";
+        let steps: Vec<_> = trail.woven_into(&name(), Vec::new()).into_iter().collect();
+        let details: Vec<_> =
+            steps.iter().filter(|step| asked(step)).map(|step| step.detail.as_str()).collect();
+        let [one, other] = ["a handshake at edge-1", "a handshake at edge-2"];
+        assert_eq!(details, [one, other, one]);
     }
 
     #[test]

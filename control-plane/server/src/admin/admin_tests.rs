@@ -56,6 +56,7 @@ pub(crate) fn no_fleet() -> FleetView {
         edges: 1,
         issuers: Vec::new(),
         budgets: Vec::new(),
+        campaign: None,
         hours: Vec::new(),
     }
 }
@@ -75,7 +76,6 @@ fn world() -> World {
         Metrics::new(),
         Arc::default(),
         feed.clone(),
-        Trail::default(),
     );
     let registry = Registry::new(
         Arc::new(metered) as Arc<dyn Store>,

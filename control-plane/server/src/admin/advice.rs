@@ -171,6 +171,7 @@ pub(super) const KINDS: &[(&str, &str)] = &[
     ("certificate.erased", "the certificate and its key were deleted"),
     ("notification.dropped", "the platform could not be told and is not any more"),
     ("edge.refused", "an edge refused the certificate"),
+    ("certificate.asked", "an edge asked for its certificate"),
     ("order.placed", "an order was placed"),
     ("ca.told", "the certificate authority was told to fetch the challenge"),
     ("ca.error", "the certificate authority did not do it"),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::AdminApi;
+use super::campaign::CampaignView;
 use crate::metrics::{Census, Hour, IssuerStanding};
 use crate::web::{PROBLEM_JSON, Problem};
 
@@ -42,6 +43,9 @@ pub struct FleetView {
     /// What is left of their limits that all names share; empty until it was read, and without
     /// limits.
     pub budgets: Vec<BudgetView>,
+    /// The newest campaign, as it was some seconds ago; null where there never was one.
+    #[serde(default)]
+    pub campaign: Option<CampaignView>,
     /// What this process did in each of the last 48 hours in which it did something.
     pub hours: Vec<Hour>,
 }

@@ -77,6 +77,20 @@ async fn the_openapi_document_names_every_path_and_no_other() {
 }
 
 #[tokio::test]
+async fn every_operation_that_wants_a_token_says_how_it_refuses() {
+    let (_, document) = world().json(Method::GET, "/openapi.json", "").await;
+    let paths = document["paths"].as_object().unwrap();
+    let guarded = |path: &str| !["/healthz", "/readyz", "/openapi.json"].contains(&path);
+    for (path, methods) in paths.iter().filter(|(path, _)| guarded(path)) {
+        for (method, operation) in methods.as_object().unwrap() {
+            let content = &operation["responses"]["4XX"]["content"]["application/problem+json"];
+            let schema = &content["schema"]["$ref"];
+            assert_eq!(schema, "#/components/schemas/Problem", "{method} {path}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_openapi_documents_references_all_lead_somewhere() {
     let (_, document) = world().json(Method::GET, "/openapi.json", "").await;
     let text = document.to_string();

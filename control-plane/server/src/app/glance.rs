@@ -7,9 +7,11 @@ use sealwax_workflow::{BudgetLeft, Queue};
 use sealwax_xds::XdsServer;
 
 use super::parts::App;
-use crate::admin::{BudgetView, EdgeView, EdgesView, Fleet, FleetView, LaneView, NackView};
+use crate::admin::{
+    BudgetView, CampaignView, EdgeView, EdgesView, Fleet, FleetView, LaneView, NackView,
+};
 use crate::catalog::Catalog;
-use crate::metrics::{Activity, BudgetBoard, CensusBoard, IssuerBoard, Sampler};
+use crate::metrics::{Activity, BudgetBoard, CampaignBoard, CensusBoard, IssuerBoard, Sampler};
 
 pub(super) struct ProcessFleet {
     clock: Arc<dyn Clock>,
@@ -20,6 +22,7 @@ pub(super) struct ProcessFleet {
     census: Arc<CensusBoard>,
     issuers: Arc<IssuerBoard>,
     budgets: Arc<BudgetBoard>,
+    campaign: Arc<CampaignBoard>,
     activity: Arc<Activity>,
 }
 
@@ -34,6 +37,7 @@ impl ProcessFleet {
             census: Arc::clone(&app.watch.census),
             issuers: Arc::clone(&app.watch.issuers),
             budgets: Arc::clone(&app.watch.budgets),
+            campaign: Arc::clone(&app.watch.campaign),
             activity: Arc::clone(&app.watch.activity),
         }
     }
@@ -58,6 +62,7 @@ impl Fleet for ProcessFleet {
             edges: wide(self.xds.edges().len()),
             issuers: self.issuers.all(),
             budgets: self.budgets.all().into_iter().map(budget).collect(),
+            campaign: self.campaign.last().map(|one| CampaignView::of(&one, now)),
             hours: self.activity.hours(now),
         }
     }

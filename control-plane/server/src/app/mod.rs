@@ -8,7 +8,7 @@ mod health;
 mod issuers;
 mod keys;
 mod listeners;
-mod outlook;
+pub(crate) mod outlook;
 mod parts;
 mod rewrap;
 mod sealing;
@@ -109,7 +109,7 @@ fn work(app: &App, config: &Config, tasks: &TaskTracker, stop: &CancellationToke
         CampaignSettings { holder: process_name(), lease: config.issuance.lease },
         stop.clone(),
     ));
-    app.watch.start(&app.store, &app.clock, &app.queue, config.telemetry.census_rate, tasks, stop);
+    app.watch.start(app, config.telemetry.census_rate, tasks, stop);
     // Nobody else can open an embedded store to do it.
     if app.store.exclusive() && !config.retired_keks.is_empty() {
         let (store, sealer) = (Arc::clone(&app.upkeep), Arc::clone(&app.sealer));

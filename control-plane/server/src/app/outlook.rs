@@ -2,30 +2,28 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use sealwax_core::Timestamp;
-use sealwax_core::preflight::{Findings, Network, Off, Preflight};
+use sealwax_core::preflight::{Network, Preflight};
 use sealwax_preflight::{Outlook, OutlookSettings};
-use sealwax_protocol::DomainName;
 
 use crate::config::{Config, Target};
-use crate::trail::Trail;
 
-/// Whoever looks. A place that cannot look orders without: it is advice, and no reason to not start.
-pub(super) fn build(config: &Config) -> Arc<dyn Preflight> {
+/// Whoever looks, if anyone does. A place that cannot look orders without: it is advice, and no
+/// reason to not start.
+pub(super) fn build(config: &Config) -> Option<Arc<dyn Preflight>> {
     if !config.preflight.enabled {
-        return Arc::new(Off);
+        return None;
     }
     match Outlook::new(settings(config)) {
-        Ok(outlook) => Arc::new(outlook),
+        Ok(outlook) => Some(Arc::new(outlook)),
         Err(error) => {
             tracing::warn!(%error, "domains are not looked at before their orders");
-            Arc::new(Off)
+            None
         }
     }
 }
 
-fn settings(config: &Config) -> OutlookSettings {
+/// How to look.
+pub(crate) fn settings(config: &Config) -> OutlookSettings {
     let told = &config.preflight;
     let mut settings = OutlookSettings {
         resolvers: told.resolvers.clone(),
@@ -41,19 +39,4 @@ fn settings(config: &Config) -> OutlookSettings {
         }
     }
     settings
-}
-
-/// Notes what was seen, for explanations.
-pub(super) struct Noted {
-    pub(super) inner: Arc<dyn Preflight>,
-    pub(super) trail: Trail,
-}
-
-#[async_trait]
-impl Preflight for Noted {
-    async fn look(&self, domain: &DomainName, now: Timestamp) -> Option<Findings> {
-        let findings = self.inner.look(domain, now).await?;
-        self.trail.note(domain, now, "preflight.seen", &findings.summary());
-        Some(findings)
-    }
 }

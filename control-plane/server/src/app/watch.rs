@@ -5,21 +5,21 @@ use std::time::Duration;
 
 use sealwax_core::issuer::Issuer;
 use sealwax_core::permission::Permission;
-use sealwax_core::preflight::Preflight;
+use sealwax_core::preflight::{Off, Preflight};
 use sealwax_core::store::Store;
 use sealwax_core::{Clock, Timestamp};
 use sealwax_protocol::DomainName;
-use sealwax_workflow::{Announcer, Queue};
+use sealwax_workflow::Announcer;
 use sealwax_xds::CertificateSource;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::Announcements;
-use super::outlook::Noted;
+use super::{Announcements, App};
 use crate::feed::Feed;
 use crate::metrics::{
-    Activity, BudgetBoard, CensusBoard, IssuerBoard, MeteredIssuer, MeteredPermission,
-    MeteredSource, MeteredStore, Metrics, Sampler, take_census, watch_budgets,
+    Activity, BudgetBoard, CampaignBoard, CensusBoard, IssuerBoard, MeteredIssuer,
+    MeteredPermission, MeteredPreflight, MeteredSource, MeteredStore, Metrics, Sampler,
+    take_census, watch_budgets, watch_campaign,
 };
 use crate::traces::Traces;
 use crate::trail::Trail;
@@ -38,6 +38,8 @@ pub struct Watch {
     pub issuers: Arc<IssuerBoard>,
     /// What is left of their limits.
     pub budgets: Arc<BudgetBoard>,
+    /// The newest campaign.
+    pub campaign: Arc<CampaignBoard>,
     /// The last hours.
     pub activity: Arc<Activity>,
     /// The steps between two writes.
@@ -50,19 +52,18 @@ impl Watch {
     /// Starts what watches in the background: at most `census_rate` records are read a second.
     pub(super) fn start(
         &self,
-        store: &Arc<dyn Store>,
-        clock: &Arc<dyn Clock>,
-        queue: &Queue,
+        app: &App,
         census_rate: u64,
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) {
         tasks.spawn(Arc::clone(&self.sampler).serve(stop.clone()));
+        let (store, clock) = (Arc::clone(&app.store), Arc::clone(&app.clock));
         let (budgets, metrics) = (Arc::clone(&self.budgets), self.metrics.clone());
-        let watched =
-            watch_budgets(queue.clone(), Arc::clone(clock), budgets, metrics, stop.clone());
-        tasks.spawn(watched);
-        let (store, clock) = (Arc::clone(store), Arc::clone(clock));
+        let (queue, at) = (app.queue.clone(), Arc::clone(&clock));
+        tasks.spawn(watch_budgets(queue, at, budgets, metrics, stop.clone()));
+        let (board, metrics) = (Arc::clone(&self.campaign), self.metrics.clone());
+        tasks.spawn(watch_campaign(app.campaigns.clone(), board, metrics, stop.clone()));
         let (board, metrics) = (Arc::clone(&self.census), self.metrics.clone());
         tasks.spawn(take_census(store, clock, census_rate, board, metrics, stop.clone()));
     }
@@ -95,6 +96,7 @@ impl Eyes {
             census: Arc::default(),
             issuers: self.issuers,
             budgets: Arc::default(),
+            campaign: Arc::default(),
             activity: self.activity,
             trail: self.trail,
             traces: self.traces,
@@ -108,7 +110,6 @@ impl Eyes {
             self.metrics.clone(),
             Arc::clone(&self.activity),
             self.feed.clone(),
-            self.trail.clone(),
         );
         Arc::new(metered.traced(self.traces.clone()))
     }
@@ -139,8 +140,9 @@ impl Eyes {
         Arc::new(metered.traced(self.traces.clone()))
     }
 
-    pub(super) fn preflight(&self, preflight: Arc<dyn Preflight>) -> Arc<dyn Preflight> {
-        Arc::new(Noted { inner: preflight, trail: self.trail.clone() })
+    pub(super) fn preflight(&self, preflight: Option<Arc<dyn Preflight>>) -> Arc<dyn Preflight> {
+        let Some(inner) = preflight else { return Arc::new(Off) };
+        Arc::new(MeteredPreflight::new(inner, self.metrics.clone(), self.trail.clone()))
     }
 }
 

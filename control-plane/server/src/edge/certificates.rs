@@ -6,9 +6,10 @@ use axum::http::header::{CACHE_CONTROL, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
 use sealwax_protocol::DomainName;
+use sealwax_protocol::edge::CertificateAnswer;
 use sealwax_xds::Peer;
 
-use super::{EdgeApi, Ready, retry_seconds};
+use super::{EdgeApi, Ready, named, retry_seconds};
 use crate::web::Problem;
 
 pub(super) async fn ask(
@@ -24,7 +25,13 @@ pub(super) async fn ask(
         }
     };
     match api.readiness.ready(&edge, &domain).await {
-        Ok(ready) => respond(&ready),
+        Ok(ready) => {
+            if matches!(ready.answer, CertificateAnswer::Pending { .. }) {
+                let by = format!("a request at {}", named(&edge));
+                api.trail.asked(&domain, api.clock.now(), &by);
+            }
+            respond(&ready)
+        }
         Err(error) => {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", error.to_string())
                 .retry_after(retry_seconds(error.retry_after))

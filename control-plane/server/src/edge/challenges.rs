@@ -1,13 +1,15 @@
 //! `GET /edge/v1/challenges/{token}`: the answer a CA asks for.
 
+use axum::Extension;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse as _, Response};
 use sealwax_core::{Span, preflight};
 use sealwax_protocol::ChallengeToken;
+use sealwax_xds::Peer;
 
-use super::{EdgeApi, retry_seconds};
+use super::{EdgeApi, named, retry_seconds};
 use crate::web::Problem;
 
 /// When a CA's request is worth repeating after the store did not answer.
@@ -18,7 +20,11 @@ const ANSWER_AGE: Span = Span::from_secs(60);
 
 /// Answered by token alone: whoever follows a redirect or comes by another of the domain's
 /// addresses asks under another host.
-pub(super) async fn answer(State(api): State<EdgeApi>, Path(token): Path<String>) -> Response {
+pub(super) async fn answer(
+    State(api): State<EdgeApi>,
+    Extension(edge): Extension<Peer>,
+    Path(token): Path<String>,
+) -> Response {
     let token = match ChallengeToken::parse(&token) {
         Ok(token) => token,
         Err(error) => {
@@ -35,6 +41,8 @@ pub(super) async fn answer(State(api): State<EdgeApi>, Path(token): Path<String>
     match api.store.challenge(&token).await {
         Ok(Some(challenge)) if now < challenge.expires_at => {
             tracing::debug!(domain = %challenge.domain, "a challenge was fetched");
+            let through = format!("through {}", named(&edge));
+            api.trail.note(&challenge.domain, now, "challenge.fetched", &through);
             let age = ANSWER_AGE.min(challenge.expires_at.since(now));
             let headers = [
                 (CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()),

@@ -49,6 +49,7 @@ fn api(says: Says, now: i64) -> EdgeApi {
         clock: Arc::new(At(Timestamp::from_secs(now))),
         readiness: Arc::new(says),
         usage: Arc::new(Hears::default()),
+        trail: Trail::default(),
     }
 }
 

@@ -17,6 +17,7 @@ use sealwax_protocol::DomainName;
 use sealwax_protocol::edge::{CertificateAnswer, USAGE_PATH};
 use sealwax_xds::Peer;
 
+use crate::trail::Trail;
 use crate::web::{Bounds, Problem, bound};
 
 /// Bounds of the edge API. A usage report of 1,000 names of the greatest length has 256 KB.
@@ -69,6 +70,8 @@ pub struct EdgeApi {
     pub readiness: Arc<dyn Readiness>,
     /// Who hears about names in use.
     pub usage: Arc<dyn Usage>,
+    /// The steps of domains, for explanations.
+    pub trail: Trail,
 }
 
 impl EdgeApi {
@@ -83,6 +86,14 @@ impl EdgeApi {
             })
             .with_state(self);
         bound(routes, BOUNDS)
+    }
+}
+
+/// An edge, as far as it is known: by its certificate, where it has one.
+fn named(edge: &Peer) -> String {
+    match edge {
+        Peer::Unproved => "one of the edges".to_owned(),
+        Peer::Certified(names) => names.join(", "),
     }
 }
 

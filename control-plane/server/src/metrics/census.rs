@@ -91,8 +91,7 @@ impl Census {
     fn count(&mut self, record: &DomainRecord, now: Timestamp) {
         more(&mut self.states, record.state().as_str());
         if let Some(failure) = &record.failure {
-            let word = serde_json::to_value(failure.cause).ok();
-            more(&mut self.causes, word.as_ref().and_then(|word| word.as_str()).unwrap_or("?"));
+            more(&mut self.causes, &super::word(failure.cause));
         }
         let Some(held) = &record.certificate else { return };
         let left = held.not_after.since(now).secs();

@@ -12,11 +12,13 @@
 
 mod activity;
 mod budgets;
+mod campaign;
 mod census;
 mod issuer;
 mod manual;
 mod names;
 mod permission;
+mod preflight;
 mod registry;
 mod sampler;
 mod source;
@@ -24,15 +26,23 @@ mod store;
 
 pub use activity::{Activity, Hour};
 pub use budgets::{BudgetBoard, watch as watch_budgets};
+pub use campaign::{CampaignBoard, watch as watch_campaign};
 pub use census::{Census, CensusBoard, take as take_census};
 pub use issuer::{IssuerBoard, IssuerStanding, MeteredIssuer};
 pub use manual::manual;
 pub(crate) use names::LAST_GOOD;
 pub use permission::MeteredPermission;
+pub use preflight::MeteredPreflight;
 pub use registry::Metrics;
 pub use sampler::{Sampler, SamplerParts};
 pub use source::MeteredSource;
 pub use store::MeteredStore;
+
+/// A cause's public word.
+fn word(cause: sealwax_core::Cause) -> String {
+    let word = serde_json::to_value(cause).ok();
+    word.as_ref().and_then(|word| word.as_str()).unwrap_or("?").to_owned()
+}
 
 #[cfg(test)]
 #[path = "metrics_tests.rs"]

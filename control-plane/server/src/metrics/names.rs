@@ -110,6 +110,16 @@ metrics! {
         "The same limits when nothing is used of them.");
     PERMISSION_SECONDS: Histogram = histogram("sealwax_permission_seconds", &["answer"], CALLS,
         "How long the platform's permission endpoint takes, by answer: `granted`, `denied`, `gone`, `unknown`. Answers from memory are in it.");
+    PREFLIGHT_SECONDS: Histogram = histogram("sealwax_preflight_seconds", &["seen"], CALLS,
+        "How long a look at a domain before its order takes, by where its challenge path led: to an `edge`, `elsewhere`, to nobody (`unreachable`), to `no_address`; or `unknown` (the name servers gave no answer), or `nothing` (there was no place to look). The order is placed after those two.");
+    PREFLIGHT_HELD: Counter = counter("sealwax_preflight_held_total", &["cause"],
+        "Orders that were not placed because of what the look saw, by cause.");
+    CAMPAIGN: Gauge = gauge("sealwax_campaign", &["state"],
+        "1 for the state of the newest campaign: `running`, `paused`, `finished`, `cancelled`. This and the next two are read from the store every five seconds, by each replica; no figure where there never was a campaign.");
+    CAMPAIGN_DOMAINS: Gauge = gauge("sealwax_campaign_domains", &["standing"],
+        "Certificates of that campaign: `replaced`, `failed`, `gone` (the domain left), `open` (asked for and not there yet), `waiting` (counted and not asked for).");
+    CAMPAIGN_LATE: Gauge = gauge("sealwax_campaign_late", &[],
+        "1 if that campaign has not ended and, at its rate, ends after its deadline; otherwise 0.");
     LOOKUPS: Counter = counter("sealwax_lookups_total", &["from", "answer"],
         "Names edges asked for: answered from `memory`, or `asked` for in catalog and store; with `ready`, `pending`, `absent`, `unavailable`.");
     LOOKUP_SECONDS: Histogram = histogram("sealwax_lookup_seconds", &["answer"], QUICK,

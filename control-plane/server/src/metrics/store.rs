@@ -9,15 +9,14 @@ use sealwax_core::store::{
     Challenge, Change, ChangeBatch, ChangeCursor, Document, Entry, LifecycleEvent, Page,
     RecordVersion, Selection, Store, StoreError,
 };
-use sealwax_core::{Clock, Timestamp};
+use sealwax_core::{Cause, Clock, Timestamp};
 use sealwax_protocol::{ChallengeToken, DomainName};
 use tokio::time::Instant;
 
-use super::names::{EVENTS, STORE_CALL_SECONDS, STORE_ERRORS};
+use super::names::{EVENTS, PREFLIGHT_HELD, STORE_CALL_SECONDS, STORE_ERRORS};
 use super::{Activity, Metrics};
 use crate::feed::{Feed, Happening};
 use crate::traces::Traces;
-use crate::trail::Trail;
 
 /// What AWS and its likes call a request that came too soon; the store's errors carry the code.
 const THROTTLES: [&str; 3] = ["Throttl", "ProvisionedThroughputExceeded", "RequestLimitExceeded"];
@@ -29,7 +28,6 @@ pub struct MeteredStore {
     metrics: Metrics,
     activity: Arc<Activity>,
     feed: Feed,
-    trail: Trail,
     traces: Traces,
 }
 
@@ -42,9 +40,8 @@ impl MeteredStore {
         metrics: Metrics,
         activity: Arc<Activity>,
         feed: Feed,
-        trail: Trail,
     ) -> Self {
-        Self { inner, clock, metrics, activity, feed, trail, traces: Traces::default() }
+        Self { inner, clock, metrics, activity, feed, traces: Traces::default() }
     }
 
     /// Telling these traces too.
@@ -68,6 +65,9 @@ impl MeteredStore {
     }
 
     fn tell(&self, told: Told) {
+        if let Some(cause) = told.held {
+            self.metrics.count(&PREFLIGHT_HELD, &[&super::word(cause)], 1);
+        }
         for event in told.events {
             self.metrics.count(&EVENTS, &[&event.kind], 1);
             self.activity.note(event.at, &event.kind);
@@ -84,7 +84,8 @@ impl MeteredStore {
         let at: Timestamp = self.clock.now();
         let kind = "domain.removed".to_owned();
         let event = LifecycleEvent { at, kind, detail: String::new() };
-        self.tell(Told { domain: domain.clone(), tenant: None, state: None, events: vec![event] });
+        let domain = domain.clone();
+        self.tell(Told { domain, tenant: None, state: None, held: None, events: vec![event] });
     }
 }
 
@@ -93,6 +94,8 @@ struct Told {
     domain: DomainName,
     tenant: Option<String>,
     state: Option<sealwax_core::DomainState>,
+    /// Why an order was held back by a look at the domain.
+    held: Option<Cause>,
     events: Vec<LifecycleEvent>,
 }
 
@@ -101,7 +104,11 @@ impl Told {
         if change.events.is_empty() {
             return None;
         }
+        // It is written only with the failure it led to.
+        let looked = change.events.iter().any(|event| event.kind == "preflight.seen");
+        let failure = change.record.failure.as_ref().filter(|_| looked);
         Some(Self {
+            held: failure.map(|failure| failure.cause),
             domain: change.record.domain.clone(),
             tenant: change.record.registration.tenant.clone(),
             state: Some(change.record.state()),
@@ -184,12 +191,7 @@ impl Store for MeteredStore {
     }
 
     async fn challenge(&self, token: &ChallengeToken) -> Result<Option<Challenge>, StoreError> {
-        let found = self.timed("challenge", self.inner.challenge(token)).await?;
-        if let Some(challenge) = &found {
-            let detail = "through one of the edges";
-            self.trail.note(&challenge.domain, self.clock.now(), "challenge.fetched", detail);
-        }
-        Ok(found)
+        self.timed("challenge", self.inner.challenge(token)).await
     }
 
     async fn events(

@@ -24,7 +24,8 @@ export async function fleet(recent) {
       census ? calendar(census) : null,
       hours(seen),
       census && Object.keys(census.causes).length ? causes(census) : null,
-      issuers(seen), seen.budgets.length ? budgets(seen) : null, atEdges(edges), queue(seen), happenings(recent)),
+      issuers(seen), seen.budgets.length ? budgets(seen) : null,
+      seen.campaign ? campaign(seen.campaign) : null, atEdges(edges), queue(seen), happenings(recent)),
   ];
 }
 
@@ -74,6 +75,24 @@ const budgets = (seen) => card("Budgets left at certificate authorities", table(
   seen.budgets.map((one) => [one.issuer, LIMITS[one.limit] ?? one.limit, el("span", {},
     el("meter", { min: 0, max: one.of, low: 0.1 * one.of, optimum: one.of, value: one.left, title: `${one.left} of ${one.of}` }),
     ` ${number(one.left)} of ${number(one.of)}`)])));
+
+// Those that have an outcome, of those that were counted.
+function campaign(one) {
+  const done = one.replaced + one.failed + one.gone, of = one.total ?? one.counted;
+  const ends = one.ended_at ?? one.ends_about;
+  return card("Replacing many certificates", table("Campaign", ["What", "How"], [
+    ["state", el("b", {}, one.state)],
+    ["done", el("span", {},
+      el("meter", { min: 0, max: Math.max(1, of), value: done, title: `${done} of ${of}` }),
+      ` ${number(done)} of ${number(of)}${one.total === null ? ", still counting" : ""}`)],
+    ["replaced", one.replaced], ["asked for, not there yet", one.open],
+    ["failed", one.failed === 0 ? 0 : el("span", { class: "bad" }, number(one.failed), " ",
+      one.failed_domains.flatMap((name) => [domainLink(name), " "]))],
+    ["left meanwhile", one.gone], ["wanted by", time(one.before)],
+    [one.ended_at ? "ended" : "ends about", el("span", one.late ? { class: "bad" } : {}, time(ends), one.late ? " (late)" : "")],
+    ["why", one.reason || "–"],
+  ]));
+}
 
 const atEdges = (edges) => card("Edges", edges.length === 0 ? el("p", { class: "soft" }, "None is connected.") : connected(edges));
 

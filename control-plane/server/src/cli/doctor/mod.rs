@@ -3,6 +3,7 @@
 mod edges;
 mod issuers;
 mod parts;
+mod preflight;
 
 use http::Method;
 use sealwax_core::Clock as _;
@@ -16,6 +17,7 @@ use super::output::Output;
 use super::serve::load;
 use super::table::table;
 use crate::admin::{EdgesView, FleetView};
+use crate::app::outlook;
 use crate::system::SystemClock;
 
 /// How a check ended.
@@ -91,6 +93,7 @@ pub(super) async fn run(client: &AdminClient, output: &mut Output, doctor: &Doct
         checks.extend(issuers::directory(issuer).await);
     }
     checks.push(parts::permission(&config.permission).await);
+    checks.extend(preflight::checks(&config, outlook::settings(&config)).await);
     for edge in &doctor.edge_http {
         checks.push(edges::challenge_path(client, edge).await);
     }

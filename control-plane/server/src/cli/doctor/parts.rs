@@ -192,6 +192,32 @@ mod tests {
         assert!(near.detail.contains("29 of 300") && near.detail.contains("ca"), "{}", near.detail);
     }
 
+    /// What a platform that answers everything with a status is told.
+    async fn platform(status: http::StatusCode) -> Check {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/ask", listener.local_addr().unwrap());
+        let app = axum::Router::new().fallback(async move || status);
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        let settings = Permission {
+            ask_url: Some(url.parse().unwrap()),
+            timeout: Span::from_secs(5),
+            cache_ttl: Span::from_secs(60),
+            negative_ttl: Span::from_secs(60),
+        };
+        permission(&settings).await
+    }
+
+    #[tokio::test]
+    async fn a_permission_endpoint_that_allows_everything_or_answers_nothing_is_noticed() {
+        assert_eq!(platform(http::StatusCode::FORBIDDEN).await.verdict, Verdict::Ok);
+        let lax = platform(http::StatusCode::OK).await;
+        assert_eq!(lax.verdict, Verdict::Warning);
+        assert!(lax.detail.contains(NOBODYS), "{}", lax.detail);
+        let broken = platform(http::StatusCode::INTERNAL_SERVER_ERROR).await;
+        assert_eq!(broken.verdict, Verdict::Failed);
+        assert!(broken.detail.contains("[permission] ask_url"), "{}", broken.detail);
+    }
+
     #[test]
     fn a_listeners_certificate_is_missed_in_time() {
         let folder = tempfile::tempdir().unwrap();
