@@ -77,3 +77,16 @@ install_python() {
 at_least() {
     [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]
 }
+
+# unpacked_debian PACKAGE PATH: one program of a package, into .tools/bin. Were the package
+# installed, it would be started as a service, on ports of its own.
+unpacked_debian() (
+    folder=$TOOLS/src/$1
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    cd "$folder"
+    apt-get download "$1" || { as_root apt-get update && apt-get download "$1"; } || return
+    dpkg --fsys-tarfile "$1"_*.deb | tar -x "./$2" || return
+    rm "$1"_*.deb
+    ln -sf "$folder/$2" "$TOOLS/bin/"
+)

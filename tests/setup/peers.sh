@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# certbot and Caddy: what they keep is what `cert import` reads.
+# certbot and Caddy, whose files `cert import` reads; nginx and promtool, which know whether what the
+# documents give them is right.
 
 setup_peers() {
     local program=$TOOLS/bin/certbot
@@ -11,30 +12,29 @@ setup_peers() {
         ln -s "$TOOLS/venv-certbot/bin/certbot" "$program"
     fi
     have certbot "$(readlink -f "$program")"
-    if ! caddy_runs "$TOOLS/bin/caddy"; then
-        rm -f "$TOOLS/bin/caddy"
-        local found
-        found=$(command -v caddy || true)
-        if [ -n "$found" ] && caddy_runs "$found"; then
-            ln -s "$found" "$TOOLS/bin/caddy"
+    from_path_or_debian caddy caddy usr/bin/caddy version
+    # Its configuration in the manual is held to it.
+    from_path_or_debian nginx nginx usr/sbin/nginx -v
+    # Prometheus' own word on the alert rules and on what is scraped.
+    from_path_or_debian promtool prometheus usr/bin/promtool --version
+}
+
+# from_path_or_debian PROGRAM PACKAGE PATH ARGUMENT: with the argument it only says its version.
+from_path_or_debian() {
+    local program=$TOOLS/bin/$1 found
+    if ! says "$program" "$4"; then
+        rm -f "$program"
+        found=$(command -v "$1" || true)
+        if [ -n "$found" ] && says "$found" "$4"; then
+            ln -s "$found" "$program"
         else
-            quietly caddy unpacked_caddy && caddy_runs "$TOOLS/bin/caddy" ||
-                lacking caddy "$(why caddy)" "put a caddy on PATH or into .tools/bin"
+            quietly "$1" unpacked_debian "$2" "$3" && says "$program" "$4" ||
+                lacking "$1" "$(why "$1")" "put $1 on PATH or into .tools/bin"
         fi
     fi
-    have caddy "$("$TOOLS/bin/caddy" version | cut -d ' ' -f 1)"
+    have "$1" "$(readlink -f "$program")"
 }
 
-caddy_runs() {
-    [ -x "$1" ] && "$1" version >/dev/null 2>&1
+says() {
+    [ -x "$1" ] && "$1" "$2" >/dev/null 2>&1
 }
-
-# Unpacked and not installed: the package would start it, on ports 80 and 2019.
-unpacked_caddy() (
-    folder=$TOOLS/src/caddy
-    rm -rf "$folder"
-    mkdir -p "$folder"
-    cd "$folder"
-    apt-get download caddy || { as_root apt-get update && apt-get download caddy; } || return
-    dpkg -x caddy_*.deb . && ln -sf "$folder/usr/bin/caddy" "$TOOLS/bin/caddy"
-)

@@ -40,7 +40,9 @@ async fn main() -> ExitCode {
 async fn demo(screen: &mut Screen, once: bool) -> Result<()> {
     screen.heading("Starting the parts");
     let tell = |part: &str, place: &str| screen.step(&format!("{part}: {place}"));
-    let line = Line::start_telling(LineSettings::default(), tell).await?;
+    // As against a real CA: a domain is looked at before its order.
+    let settings = LineSettings { preflight: true, ..LineSettings::default() };
+    let line = Line::start_telling(settings, tell).await?;
     // The commands shown are run, and can be repeated, from here.
     std::env::set_current_dir(sealwax_testkit::checkout()?)?;
     tour::show(screen, &line).await?;

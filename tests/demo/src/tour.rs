@@ -12,6 +12,11 @@ const ROOT: &str = "target/demo/ca.pem";
 const SHOP: &str = "shop.example.com";
 const BLOG: &str = "blog.example.com";
 const NOBODY: &str = "nobody.example.com";
+/// Left to whoever watches.
+const YOURS: &str = "yours.example.com";
+const BROKEN: &str = "broken.example.com";
+/// Where no edge is.
+const ELSEWHERE: &str = "127.0.0.9";
 
 /// Shows what Sealwax does, and checks each step.
 pub(crate) async fn show(screen: &mut Screen, line: &Line) -> Result<()> {
@@ -105,21 +110,34 @@ pub(crate) async fn invite(screen: &mut Screen, line: &Line) {
     screen.line(&format!("  Envoy       http://{} (its admin interface)", line.envoy.admin()));
     screen.line(&format!("  admin API   http://{admin} (OpenAPI at /openapi.json)"));
     screen.line(&format!(
-        "  DNS         http://{} (the CA's: /set-servfail)",
+        "  DNS         http://{} (of the CA and the control plane: /add-a, /set-servfail)",
         line.pebble.dns().management()
     ));
     let dashboard = http::get(admin, "localhost", "/").await;
     if dashboard.is_ok_and(|page| page.header("content-type").starts_with("text/html")) {
         screen.line(&format!("  dashboard   http://{admin}/"));
     }
+    let (dns, sealwax) =
+        (line.pebble.dns().management(), format!("target/debug/sealwax --server http://{admin}"));
+    let register = |name: &str| format!("  curl -X PUT http://{admin}/v1/domains/{name}");
+    let visit = |name: &str| {
+        format!("  curl --cacert {ROOT} --resolve {name}:{https}:127.0.0.1 https://{name}:{https}/")
+    };
+    let zone = |path: &str, more: &str| {
+        format!("  curl -d '{{\"host\":\"{BROKEN}.\"{more}}}' http://{dns}/{path}")
+    };
     screen.line("\nTo try:");
-    screen.line(&format!("  curl -X PUT http://{admin}/v1/domains/yours.example.com"));
-    screen.line(&format!(
-        "  curl --cacert {ROOT} --resolve yours.example.com:{https}:127.0.0.1 \
-         https://yours.example.com:{https}/"
-    ));
-    screen
-        .line(&format!("  target/debug/sealwax --server http://{admin} explain yours.example.com"));
+    screen.line(&register(YOURS));
+    screen.line(&visit(YOURS));
+    screen.line(&format!("  {sealwax} explain {YOURS}"));
+    screen.line("\nTo break a domain's DNS, see why it fails, and mend it:");
+    screen.line(&register(BROKEN));
+    screen.line(&zone("add-a", &format!(",\"addresses\":[\"{ELSEWHERE}\"]")));
+    screen.line(&visit(BROKEN));
+    screen.line(&format!("  {sealwax} explain {BROKEN}"));
+    screen.line(&format!("  # or on the dashboard: http://{admin}/#/domain/{BROKEN}"));
+    screen.line(&zone("clear-a", ""));
+    screen.line(&format!("  {sealwax} domain renew {BROKEN}"));
 }
 
 fn curl_https(line: &Line, domain: &str, path: &str) -> String {

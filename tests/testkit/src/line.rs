@@ -87,16 +87,20 @@ impl Line {
         if settings.preflight {
             let (dns, port) = (pebble.dns().address(), validations.address().port());
             more.push_str(&format!(
-                "[preflight]\nenabled = true\nresolvers = \"{dns}\"\nedges = \"127.0.0.1\"\n\
-                 port = {port}\n"
+                "[preflight]\nenabled = true\nresolvers = \"{dns}\"\nport = {port}\n"
             ));
         }
-        let control_plane = ControlPlane::start(&ControlPlaneSettings {
+        let configured = ControlPlaneSettings {
             directory: pebble.directory_at(to_ca.address()),
             ca_file: pebble.tls_root_file(),
             store: settings.store,
             max_wait: settings.max_wait,
             more,
+        };
+        let control_plane = ControlPlane::start_changed(&configured, |config| {
+            // What a look holds domains against is what their owners are told to point them at.
+            let public = "[edge]\npublic = \"127.0.0.1\"\n";
+            if settings.preflight { config.replace("[edge]\n", public) } else { config }
         })
         .await?;
         tell("control plane", &format!("http://{} (admin API)", control_plane.admin_address()));

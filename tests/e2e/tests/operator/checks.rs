@@ -2,7 +2,7 @@
 
 use std::process::Output;
 
-use sealwax_testkit::{Line, LineSettings, PATIENCE, wait_until};
+use sealwax_testkit::{ChallengeDns, Line, LineSettings, PATIENCE, wait_until};
 use serde_json::Value;
 
 use crate::plain::Plain;
@@ -83,6 +83,38 @@ async fn the_doctor_names_what_is_missing_and_how_to_mend_it() {
     let told = plain.run(&["--token-file", "token", "doctor", "--config", "sealwax.toml"]).await;
     let told = String::from_utf8(told.unwrap().stdout).unwrap();
     assert_eq!(told.lines().count(), found.len() + 1, "one line each, and a heading: {told}");
+}
+
+/// How the doctor sees the look at domains, with these lines in `[preflight]`.
+async fn look(resolvers: std::net::SocketAddr, edge: &str) -> Vec<(String, String)> {
+    let lines =
+        format!("[preflight]\nenabled = true\nresolvers = \"{resolvers}\"\ntimeout = \"2s\"\n");
+    let plain = Plain::start(&lines).await.unwrap();
+    let config = plain.folder.path().join("sealwax.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let text = text.replace("[edge]\n", &format!("[edge]\npublic = \"{edge}\"\n"));
+    std::fs::write(config, text).unwrap();
+    let output = plain.run(&["--json", "doctor", "--config", "sealwax.toml"]).await.unwrap();
+    let found = checks(&output).into_iter().filter(|one| one["check"] == "look before orders");
+    let word = |one: &Value, key: &str| one[key].as_str().unwrap().to_owned();
+    found.map(|one| (word(&one, "verdict"), word(&one, "detail"))).collect()
+}
+
+#[tokio::test]
+async fn the_doctor_tries_the_name_servers_that_domains_are_looked_at_with() {
+    let dns = ChallengeDns::start().await.unwrap();
+    let well = look(dns.address(), "edge.platform.example").await;
+    assert_eq!(well, [("ok".to_owned(), String::new())]);
+
+    dns.forget_default().await.unwrap();
+    let lost = look(dns.address(), "edge.platform.example").await;
+    assert_eq!((lost.len(), lost[0].0.as_str(), lost[1].0.as_str()), (2, "ok", "warning"));
+    assert!(lost[1].1.contains("edge.platform.example") && lost[1].1.contains("[edge] public"));
+
+    // Nobody answers there.
+    let away = look("127.0.0.1:1".parse().unwrap(), "192.0.2.7").await;
+    let [(verdict, detail)] = &away[..] else { panic!("{away:?}") };
+    assert!(verdict == "warning" && detail.contains("[preflight] resolvers"), "{away:?}");
 }
 
 #[tokio::test]

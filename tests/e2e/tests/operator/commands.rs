@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use sealwax_testkit::{
-    ControlPlane, ControlPlaneSettings, Origin, Pebble, PebbleSettings, Port, StoreSettings,
-    checkout, filter_module, sealwax_binary, tool, validate,
+    ControlPlane, ControlPlaneSettings, Origin, PATIENCE, Pebble, PebbleSettings, Port, Process,
+    StoreSettings, checkout, filter_module, http, sealwax_binary, tool, validate,
 };
 
 use crate::documents::documents;
@@ -247,4 +248,46 @@ fn caddy_takes_the_lines_it_is_to_have() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(said.contains("acme-challenge") && said.contains("127.0.0.1:10080"), "{said}");
+}
+
+/// nginx with these lines in a server of its own, until it is dropped.
+async fn nginx(lines: &str, folder: &Path, port: &Port) -> Process {
+    let kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+    let places = kinds.map(|kind| format!("{kind}_temp_path temp-{kind};\n")).concat();
+    let config = format!(
+        "daemon off;\npid nginx.pid;\nevents {{}}\nhttp {{\naccess_log off;\n{places}\
+         server {{\nlisten {};\n{lines}}}\n}}\n",
+        port.address()
+    );
+    std::fs::write(folder.join("nginx.conf"), config).unwrap();
+    let program = tool("nginx").unwrap();
+    let mut process = Process::start("nginx", &program, &folder.join("log"), |command| {
+        command.arg("-p").arg(folder).args(["-c", "nginx.conf", "-e", "stderr"]);
+    })
+    .unwrap();
+    let address = port.address();
+    let up = async |_: &str| http::get(address, "localhost", "/").await;
+    process.ready("answer", PATIENCE, up).await.unwrap();
+    process
+}
+
+#[tokio::test]
+async fn nginx_passes_challenges_on_with_the_lines_it_is_to_have() {
+    let document = checkout().unwrap().join("docs/migrating.md");
+    let blocks = sandbox::blocks(&std::fs::read_to_string(document).unwrap(), "nginx");
+    assert_eq!(blocks.len(), 2, "beside certbot, and in place of auto-ssl's");
+    // In Envoy's place: it says which host and path it was asked for.
+    let edge = Origin::start().await.unwrap();
+    for lines in blocks {
+        let folder = tempfile::tempdir().unwrap();
+        let port = Port::free().unwrap();
+        let here = lines.replace("127.0.0.1:10080", &edge.address().to_string());
+        assert_ne!(here, lines, "where Envoy is");
+        let _nginx = nginx(&here, folder.path(), &port).await;
+        let challenge = "/.well-known/acme-challenge/token";
+        let passed = http::get(port.address(), "shop.example.com", challenge).await.unwrap();
+        assert_eq!(passed.text(), format!("origin: shop.example.com{challenge}\n"));
+        let other = http::get(port.address(), "shop.example.com", "/").await.unwrap();
+        assert!(!other.text().starts_with("origin:"), "everything else stays where it was");
+    }
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::browser::Browser;
 use crate::plain::Plain;
+use crate::terminal::Terminal;
 
 #[tokio::test]
 async fn a_failing_domain_is_found_explained_and_seen_to_recover_without_a_reload() {
@@ -28,6 +29,19 @@ async fn a_failing_domain_is_found_explained_and_seen_to_recover_without_a_reloa
     let failed = |record: &Value| !record["failure"].is_null();
     admin.show_until("broken.example.com", PATIENCE, failed).await.unwrap();
     browser.until_shown("attempt.failed").await.unwrap();
+
+    // Counted: when certificates expire, and in which hour orders were placed.
+    for plot in [
+        "Certificates that expire on each of the next 90 days",
+        "Certificates by the time until they expire",
+        "Orders placed in each of the last 48 hours",
+    ] {
+        let bars = format!("document.querySelectorAll('svg[aria-label=\"{plot}\"] title')");
+        browser
+            .until(&format!("[...{bars}].some((bar) => !bar.textContent.endsWith(': 0'))"))
+            .await
+            .unwrap();
+    }
 
     // The edges, in short and in full: names, memory budgets, refusals.
     browser.until_shown("edge-1").await.unwrap();
@@ -56,6 +70,46 @@ async fn a_failing_domain_is_found_explained_and_seen_to_recover_without_a_reloa
     line.pebble.dns().remember("broken.example.com").await.unwrap();
     browser.value("document.getElementById('renew').click()").await.unwrap();
     browser.until("document.querySelector('h1').innerText.includes('issued')").await.unwrap();
+    assert_eq!(browser.complaints(), [""; 0], "the console is clean");
+}
+
+#[tokio::test]
+async fn a_campaign_is_watched_on_the_first_page_to_its_end() {
+    let line = Line::start(LineSettings::default()).await.unwrap();
+    let admin = line.control_plane.admin();
+    for name in ["one.example.com", "two.example.com", "three.example.com"] {
+        admin.register(name).await.unwrap();
+        line.visitor().unwrap().visit(line.https(), name).await.unwrap();
+        admin.await_state(name, "issued", PATIENCE).await.unwrap();
+    }
+    let mut browser = Browser::start().await.unwrap();
+    browser.open(&format!("http://{}/", line.control_plane.admin_address())).await.unwrap();
+    browser.until_shown("Certificate authorities").await.unwrap();
+    browser.until("document.getElementById('live').textContent === 'live'").await.unwrap();
+    let text = browser.value("document.body.innerText").await.unwrap();
+    assert!(!text.as_str().unwrap().contains("Replacing many"), "there never was one: {text}");
+
+    // At a terminal it says how fast it is and how long it takes.
+    let start = "campaign start --before 1h --rate 1 --reason 'a <b>weak</b> key' --watch";
+    let server = format!("http://{}", line.control_plane.admin_address());
+    let mut terminal = Terminal::open(line.control_plane.folder(), &server, start);
+    browser.until_shown("Replacing many certificates").await.unwrap();
+    browser.until_shown("a <b>weak</b> key").await.unwrap();
+    browser.until("document.querySelector('meter[title=\"3 of 3\"]') !== null").await.unwrap();
+    browser.until_shown("finished").await.unwrap();
+    terminal.until_shown("/s, ").await;
+    let (status, shown) = terminal.ended().await;
+    assert_eq!(status, Some(0), "{shown}");
+    assert!(shown.contains(" of 3, ") && shown.contains("s left"), "{shown}");
+    assert!(shown.contains("finished") && shown.contains("3 of 3"), "{shown}");
+    let metrics = admin.send("GET", "/metrics", "").await.unwrap().text();
+    for line in [
+        "sealwax_campaign{state=\"finished\"} 1",
+        "sealwax_campaign_domains{standing=\"replaced\"} 3",
+        "sealwax_campaign_late 0",
+    ] {
+        assert!(metrics.contains(line), "{line} is not in:\n{metrics}");
+    }
     assert_eq!(browser.complaints(), [""; 0], "the console is clean");
 }
 

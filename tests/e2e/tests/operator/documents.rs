@@ -10,7 +10,8 @@ use crate::sandbox;
 
 #[tokio::test]
 async fn every_command_of_the_tutorial_does_what_it_says() {
-    let line = Line::start(LineSettings::default()).await.unwrap();
+    let settings = LineSettings { preflight: true, ..LineSettings::default() };
+    let line = Line::start(settings).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("root.pem");
     std::fs::write(&root, line.pebble.root_pem()).unwrap();
@@ -75,6 +76,38 @@ fn every_link_between_documents_leads_somewhere() {
         }
     }
     assert!(looked_at > 20, "{looked_at}");
+}
+
+/// What someone comes to a document for, which no command in it shows.
+const COMES_FOR: [(&str, &[&str]); 8] = [
+    ("README.md", &["## See it", "## Use it", "docs/tutorial.md", "CONTRIBUTING.md"]),
+    ("CONTRIBUTING.md", &["To find your way:", "docs/architecture.md", "docs/invariants.md"]),
+    (
+        "docs/architecture.md",
+        &["```text", "in the order to read them", "## Why it is built this way"],
+    ),
+    ("docs/deploying.md", &["## Upgrade, and back", "## How much of what"]),
+    ("docs/operating.md", &["## A runbook for each cause", "iam-policy.json", "store init"]),
+    ("docs/threat-model.md", &["## What is worth protecting", "## What is not protected"]),
+    ("docs/migrating.md", &["## nginx with certbot", "## Caddy", "## lua-resty-auto-ssl"]),
+    ("control-plane/store/docs/access-patterns.md", &["| index | hash | range | holds |"]),
+];
+/// Two screens.
+const README_LINES_MAX: usize = 100;
+
+#[test]
+fn every_document_has_what_one_comes_to_it_for() {
+    let root = checkout().unwrap();
+    let read = |document: &str| std::fs::read_to_string(root.join(document)).unwrap();
+    for (document, parts) in COMES_FOR {
+        let text = read(document);
+        for part in parts {
+            assert!(text.contains(part), "{document} lacks {part:?}");
+        }
+    }
+    assert!(read("README.md").lines().count() <= README_LINES_MAX);
+    let decisions = std::fs::read_dir(root.join("docs/adr")).unwrap();
+    assert!(decisions.count() > 5);
 }
 
 pub(crate) fn documents(root: &Path) -> Vec<PathBuf> {

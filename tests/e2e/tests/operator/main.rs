@@ -19,10 +19,20 @@ mod exports;
 #[cfg(test)]
 mod imports;
 #[cfg(test)]
+mod long_work;
+#[cfg(test)]
+mod monitoring;
+#[cfg(test)]
+mod newcomer;
+#[cfg(test)]
 mod plain;
 #[cfg(test)]
 mod sandbox;
 #[cfg(test)]
 mod schema;
+#[cfg(test)]
+mod terminal;
+#[cfg(test)]
+mod timeline;
 #[cfg(test)]
 mod traces;

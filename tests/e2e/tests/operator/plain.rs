@@ -51,6 +51,16 @@ impl Plain {
         self.admin.address()
     }
 
+    /// What `SEALWAX_SERVER` is here.
+    pub(crate) fn server(&self) -> String {
+        format!("http://{}", self.address())
+    }
+
+    /// Ends it; its folder stays.
+    pub(crate) async fn stop(&mut self) -> Result<()> {
+        self.process.terminate(PATIENCE).await.map(drop)
+    }
+
     pub(crate) fn admin(&self) -> Admin {
         Admin::at(self.address())
     }
@@ -65,7 +75,9 @@ impl Plain {
         let mut command = tokio::process::Command::new(sealwax_binary()?);
         command
             .args(arguments)
-            .env("SEALWAX_SERVER", format!("http://{}", self.address()))
+            .env("SEALWAX_SERVER", self.server())
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
             .current_dir(self.folder.path())
             .kill_on_drop(true);
         let output = tokio::time::timeout(PATIENCE, command.output()).await;
