@@ -114,6 +114,40 @@ async fn a_campaign_is_watched_on_the_first_page_to_its_end() {
 }
 
 #[tokio::test]
+async fn what_an_edge_refuses_is_shown_and_explained_in_the_edges_own_words() {
+    let line = Line::start(LineSettings::default()).await.unwrap();
+    let folder = line.control_plane.folder().to_owned();
+    // Sound, but it wants a staple (RFC 7633) that nobody gives Envoy.
+    let made = std::process::Command::new("openssl")
+        .args(["req", "-x509", "-nodes", "-days", "30", "-subj", "/CN=test"])
+        .args(["-newkey", "rsa:2048", "-addext", "subjectAltName=DNS:odd.example.com"])
+        .args(["-addext", "tlsfeature=status_request"])
+        .args(["-out", "odd.pem", "-keyout", "odd.key"])
+        .current_dir(&folder)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let import = ["cert", "import", "--chain", "odd.pem", "--key", "odd.key"];
+    let imported = line.control_plane.run(&import).await.unwrap();
+    assert!(imported.status.success(), "{imported:?}");
+    let attempt = line.visitor().unwrap().handshake(line.https(), "odd.example.com").await;
+    assert!(attempt.outcome.is_err());
+
+    let words = "OCSP";
+    let mut browser = Browser::start().await.unwrap();
+    let dashboard = format!("http://{}/", line.control_plane.admin_address());
+    browser.open(&format!("{dashboard}#/edges")).await.unwrap();
+    browser.until_shown(words).await.unwrap();
+    browser.value("location.hash = '#/domain/odd.example.com'").await.unwrap();
+    browser.until_shown("an edge refused the certificate").await.unwrap();
+    browser.until_shown(words).await.unwrap();
+    let told = line.control_plane.run(&["explain", "odd.example.com"]).await.unwrap();
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(told.contains("an edge refused the certificate") && told.contains(words), "{told}");
+    assert_eq!(browser.complaints(), [""; 0], "the console is clean");
+}
+
+#[tokio::test]
 async fn the_token_is_asked_for_once_and_every_screen_can_be_read() {
     // A CA with limits: what is left of them is shown.
     let issuer = "[[issuer]]\nname = \"limited\"\ndirectory = \"https://ca.example/dir\"";
