@@ -54,7 +54,17 @@ fn api(says: Says, now: i64) -> EdgeApi {
 }
 
 async fn send(api: &EdgeApi, method: Method, path: &str, body: Body) -> Response<Body> {
-    let request = Request::builder().method(method).uri(path).extension(Peer::Unproved);
+    send_as(Peer::Unproved, api, method, path, body).await
+}
+
+async fn send_as(
+    edge: Peer,
+    api: &EdgeApi,
+    method: Method,
+    path: &str,
+    body: Body,
+) -> Response<Body> {
+    let request = Request::builder().method(method).uri(path).extension(edge);
     let request = request.body(body).unwrap();
     api.clone().router().oneshot(request).await.unwrap()
 }
@@ -102,6 +112,33 @@ async fn a_challenge_is_answered_by_its_token() {
     assert_eq!(answer.status(), 200);
     assert!(answer.headers()["content-type"].to_str().unwrap().starts_with("text/plain"));
     assert_eq!(text(answer).await, "tok-en.thumb");
+}
+
+#[tokio::test]
+async fn who_asked_and_through_whom_a_challenge_was_fetched_is_told_by_the_edges_certificate() {
+    let api = api(pending(), 10);
+    publish(&*api.store, "tok-en", 100).await;
+    let domain = DomainName::parse("tok-en.example.com").unwrap();
+    let ask = format!("/edge/v1/certificates/{domain}");
+    for edge in [Peer::Unproved, Peer::Certified(["edge-7".into()].into())] {
+        let fetch = "/edge/v1/challenges/tok-en";
+        for (method, path) in [(Method::POST, ask.as_str()), (Method::GET, fetch)] {
+            send_as(edge.clone(), &api, method, path, Body::empty()).await;
+        }
+    }
+    // Nobody has published this one.
+    send(&api, Method::GET, "/edge/v1/challenges/unknown", Body::empty()).await;
+    let mut steps = api.trail.woven_into(&domain, Vec::new());
+    steps.reverse();
+    let told: Vec<_> =
+        steps.iter().map(|step| (step.kind.as_str(), step.detail.as_str())).collect();
+    let wanted = [
+        ("certificate.asked", "a request at one of the edges"),
+        ("challenge.fetched", "through one of the edges"),
+        ("certificate.asked", "a request at edge-7"),
+        ("challenge.fetched", "through edge-7"),
+    ];
+    assert_eq!(told, wanted);
 }
 
 #[tokio::test]

@@ -250,6 +250,9 @@ async fn held_handshakes_are_counted_until_they_are_answered() {
     source.lookup("edge-1", &second).await;
     source.lookup("edge-1", &first).await;
     assert_eq!(source.held().count(), 2);
+    let asked = |name: &DomainName| trail.woven_into(name, Vec::new());
+    assert_eq!(asked(&first)[0].detail, "a handshake at edge-1");
+    assert!(asked(&second).is_empty(), "whether it is anyone's is not known");
     source.lookup("edge-1", &first).await;
     assert_eq!(source.held().count(), 1);
     source.peek("edge-1", &first);

@@ -90,7 +90,10 @@ impl CertificateSource for MeteredSource {
             // Its time runs from the first answer: a later one must not start it over.
             Lookup::Pending | Lookup::Unavailable => {
                 self.held.0.entry_by_ref(name).or_insert(());
-                self.trail.asked(name, asked, &format!("a handshake at {node_id}"));
+                // Without the store anyone's name may be asked for: only known ones are noted.
+                if matches!(lookup, Lookup::Pending) {
+                    self.trail.asked(name, asked, &format!("a handshake at {node_id}"));
+                }
                 self.traces.held(name, asked, answer);
             }
             Lookup::Ready(_) => {
