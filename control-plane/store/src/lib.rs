@@ -12,6 +12,7 @@
 //!
 //! `docs/access-patterns.md` beside this crate says what each call reads, writes and costs.
 
+mod aws;
 #[cfg(feature = "testing")]
 pub mod conformance;
 mod copy;
@@ -26,6 +27,7 @@ mod upkeep;
 #[cfg(feature = "testing")]
 pub mod wire;
 
+pub use aws::{Arn, AwsEndpoint, Patience, StaticCredentials};
 pub use copy::{CopyError, CopyProgress, copy_store};
 pub use dynamo::{DynamoStore, Initialized, Pace, TableFacts, Timeouts};
 pub use embedded::open_embedded;
@@ -33,7 +35,7 @@ pub use embedded::open_embedded;
 pub use embedded::{SharedEngine, open_embedded_through};
 #[cfg(feature = "testing")]
 pub use remote::open_remote_through;
-pub use remote::{RemoteSettings, StaticCredentials, open_remote};
+pub use remote::{RemoteSettings, open_remote};
 pub use rewrap::{RewrapError, RewrapProgress, rewrap_keys};
 pub use seal::KeySealer;
 pub use upkeep::Upkeep;

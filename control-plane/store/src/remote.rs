@@ -3,14 +3,11 @@
 use std::sync::Arc;
 
 use aws_config::{BehaviorVersion, SdkConfig};
-use aws_sdk_dynamodb::config::{Credentials, Region, SharedCredentialsProvider, SharedHttpClient};
-use aws_smithy_http_client::Builder;
-use aws_smithy_http_client::tls::Provider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_sdk_dynamodb::config::{Region, SharedHttpClient};
 use sealwax_core::Clock;
 use sealwax_core::store::StoreError;
-use zeroize::Zeroizing;
 
+use crate::aws::{StaticCredentials, https_client};
 use crate::dynamo::{Connection, DynamoStore, Timeouts};
 
 /// Where the table is and how to reach it.
@@ -26,33 +23,6 @@ pub struct RemoteSettings {
     pub timeouts: Timeouts,
     /// Fixed credentials; the SDK's chain (environment, profile, container, instance) if unset.
     pub credentials: Option<StaticCredentials>,
-}
-
-/// Credentials from a configuration instead of the SDK's chain.
-#[derive(Clone)]
-pub struct StaticCredentials {
-    /// The access key's id.
-    pub access_key_id: String,
-    /// The secret key.
-    pub secret_access_key: Zeroizing<String>,
-}
-
-impl StaticCredentials {
-    pub(crate) fn provider(&self) -> SharedCredentialsProvider {
-        SharedCredentialsProvider::new(Credentials::new(
-            &self.access_key_id,
-            self.secret_access_key.as_str(),
-            None,
-            None,
-            "settings",
-        ))
-    }
-}
-
-impl std::fmt::Debug for StaticCredentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("StaticCredentials(…)")
-    }
 }
 
 /// Reaches the store. Neither creates anything nor waits for an answer: see
@@ -104,11 +74,6 @@ async fn open_through(
         credentials,
     };
     DynamoStore::assemble(&connection, &settings.table_prefix, &settings.timeouts, clock, None)
-}
-
-/// A client over the one TLS stack and crypto provider.
-pub(crate) fn https_client() -> SharedHttpClient {
-    Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https()
 }
 
 async fn from_surroundings(settings: &RemoteSettings, http: &SharedHttpClient) -> SdkConfig {

@@ -19,12 +19,10 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use backends::Moto;
 use sealwax_core::PrivateKey;
 use sealwax_core::secret::{SealError, SealPlace, Sealer as _};
-use sealwax_store::KeySealer;
 use sealwax_store::conformance::{ManualClock, START};
 use sealwax_store::memory::MemoryStore;
-use sealwax_store::seal::{
-    KeyCheckError, KeyEncryptionKey as _, KmsEndpoint, KmsKek, KmsKeyArn, LocalKek,
-};
+use sealwax_store::seal::{KeyCheckError, KeyEncryptionKey as _, KmsKek, KmsKeyArn, LocalKek};
+use sealwax_store::{AwsEndpoint, KeySealer};
 use zeroize::Zeroizing;
 
 const PLACE: SealPlace<'_> = SealPlace::Certificate("shop.example.com");
@@ -56,7 +54,7 @@ impl Kms {
 
     async fn open(&self, arn: &KmsKeyArn) -> KmsKek {
         let credentials = self.moto.settings("").credentials;
-        KmsKek::open(arn, &KmsEndpoint { url: Some(self.moto.url.clone()), credentials }).await
+        KmsKek::open(arn, &AwsEndpoint { url: Some(self.moto.url.clone()), credentials }).await
     }
 
     async fn sealer(&self, arn: &KmsKeyArn) -> KeySealer {
@@ -118,7 +116,7 @@ async fn a_kms_out_of_reach_is_waited_for_and_known_data_keys_go_on() {
     let sealed = sealer.seal(PLACE, &secret()).await.unwrap();
     let Kms { moto, .. } = kms;
     let at =
-        KmsEndpoint { url: Some(moto.url.clone()), credentials: moto.settings("").credentials };
+        AwsEndpoint { url: Some(moto.url.clone()), credentials: moto.settings("").credentials };
     drop(moto);
     assert_eq!(sealer.open(PLACE, &sealed).await.unwrap().expose(), secret().expose());
     let cold = KeySealer::new(Arc::new(KmsKek::open(&arn, &at).await));

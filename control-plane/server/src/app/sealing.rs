@@ -11,9 +11,9 @@ use async_trait::async_trait;
 use sealwax_core::secret::{SealError, SealPlace, Sealer};
 use sealwax_core::store::{Store, StoreError};
 use sealwax_core::{PrivateKey, SealedKey};
-use sealwax_store::KeySealer;
+use sealwax_store::{AwsEndpoint, KeySealer};
 use sealwax_store::seal::{
-    KekSource, KeyCheckError, KeyEncryptionKey, KmsEndpoint, KmsKek, LocalKek, WhenMissing,
+    KekSource, KeyCheckError, KeyEncryptionKey, KmsKek, LocalKek, WhenMissing,
 };
 use tokio::sync::watch;
 
@@ -49,7 +49,7 @@ async fn read(kek: &Kek, missing: WhenMissing) -> Result<Arc<dyn KeyEncryptionKe
     let source = match kek {
         Kek::File(path) => KekSource::File(path.clone()),
         Kek::Env(name) => KekSource::Environment(name.clone()),
-        Kek::Kms(arn) => return Ok(Arc::new(KmsKek::open(arn, &KmsEndpoint::default()).await)),
+        Kek::Kms(arn) => return Ok(Arc::new(KmsKek::open(arn, &AwsEndpoint::default()).await)),
     };
     match LocalKek::read(&source, missing) {
         Ok(kek) => Ok(Arc::new(kek)),

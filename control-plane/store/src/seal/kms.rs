@@ -8,11 +8,8 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_config::{BehaviorVersion, Region};
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_sdk_kms::Client;
-use aws_sdk_kms::config::retry::RetryConfig;
-use aws_sdk_kms::config::timeout::TimeoutConfig;
 use aws_sdk_kms::error::{DisplayErrorContext, ProvideErrorMetadata};
 use aws_sdk_kms::primitives::Blob;
 use base64::Engine as _;
@@ -21,43 +18,34 @@ use sealwax_core::secret::SealError;
 use zeroize::Zeroizing;
 
 use super::kek::{DataKeyBytes, KekId, KeyEncryptionKey};
-use crate::remote::{StaticCredentials, https_client};
+use crate::aws::{Arn, AwsEndpoint, Patience};
 
 /// The one name in the encryption context, which KMS authenticates and logs: it is no secret.
 const CONTEXT: &str = "sealwax";
-/// For one attempt, and for a call with its retries: a start waits for it.
-const ATTEMPT: Duration = Duration::from_secs(3);
-const CALL: Duration = Duration::from_secs(10);
-const ATTEMPTS: u32 = 4;
+/// A start waits for it.
+const PATIENCE: Patience =
+    Patience { attempt: Duration::from_secs(3), call: Duration::from_secs(10), attempts: 4 };
 
 /// Names a key in KMS: `arn:PARTITION:kms:REGION:ACCOUNT:key/ID`. No alias: it may move to another
 /// key, and what is sealed under the one before would not open.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KmsKeyArn {
-    arn: String,
-    region: String,
-}
+pub struct KmsKeyArn(Arn);
 
 impl KmsKeyArn {
     /// `None`: not the ARN of a key in KMS.
     #[must_use]
     pub fn parse(arn: &str) -> Option<Self> {
-        let parts: Vec<&str> = arn.split(':').collect();
-        let ["arn", partition, "kms", region, account, key] = parts.as_slice() else {
-            return None;
-        };
-        let id = key.strip_prefix("key/")?;
-        let whole = [*partition, *region, *account, id].iter().all(|part| {
-            let known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-            !part.is_empty() && part.bytes().all(known)
-        });
-        whole.then(|| Self { arn: arn.to_owned(), region: (*region).to_owned() })
+        let arn = Arn::parse(arn, "kms")?;
+        let id = arn.resource().strip_prefix("key/")?;
+        let known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        let whole = !id.is_empty() && id.bytes().all(known);
+        whole.then_some(Self(arn))
     }
 }
 
 impl fmt::Display for KmsKeyArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.arn)
+        self.0.fmt(f)
     }
 }
 
@@ -68,35 +56,10 @@ pub struct KmsKek {
     client: Client,
 }
 
-/// How to reach another KMS than the region's own. Unset: as the SDK finds it
-/// (`AWS_ENDPOINT_URL_KMS`, a profile, a role).
-#[derive(Clone, Debug, Default)]
-pub struct KmsEndpoint {
-    /// Another endpoint.
-    pub url: Option<String>,
-    /// Fixed credentials.
-    pub credentials: Option<StaticCredentials>,
-}
-
 impl KmsKek {
     /// The key with this ARN, which is asked nothing yet.
-    pub async fn open(arn: &KmsKeyArn, at: &KmsEndpoint) -> Self {
-        let timeouts = TimeoutConfig::builder()
-            .operation_attempt_timeout(ATTEMPT)
-            .operation_timeout(CALL)
-            .build();
-        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .http_client(https_client())
-            .region(Region::new(arn.region.clone()))
-            .timeout_config(timeouts)
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
-        if let Some(url) = &at.url {
-            loader = loader.endpoint_url(url);
-        }
-        if let Some(fixed) = &at.credentials {
-            loader = loader.credentials_provider(fixed.provider());
-        }
-        let client = Client::new(&loader.load().await);
+    pub async fn open(arn: &KmsKeyArn, at: &AwsEndpoint) -> Self {
+        let client = Client::new(&at.config(arn.0.region(), &PATIENCE).await);
         Self { id: id(arn), arn: arn.clone(), client }
     }
 }
@@ -117,7 +80,7 @@ impl KeyEncryptionKey for KmsKek {
         let answer = self
             .client
             .encrypt()
-            .key_id(&self.arn.arn)
+            .key_id(self.arn.0.as_str())
             .plaintext(Blob::new(key.to_vec()))
             .encryption_context(CONTEXT, BASE64_STANDARD.encode(context))
             .send()
@@ -131,7 +94,7 @@ impl KeyEncryptionKey for KmsKek {
         let answer = self
             .client
             .decrypt()
-            .key_id(&self.arn.arn)
+            .key_id(self.arn.0.as_str())
             .ciphertext_blob(Blob::new(wrapped))
             .encryption_context(CONTEXT, BASE64_STANDARD.encode(context))
             .send()
@@ -193,7 +156,7 @@ mod tests {
     fn only_the_arn_of_a_key_names_a_key() {
         let named = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab";
         let arn = KmsKeyArn::parse(named).unwrap();
-        assert_eq!((arn.to_string().as_str(), arn.region.as_str()), (named, "eu-central-1"));
+        assert_eq!((arn.to_string().as_str(), arn.0.region()), (named, "eu-central-1"));
         for wrong in [
             "",
             "1234abcd-12ab",

@@ -1,0 +1,163 @@
+//! Reaching AWS: one TLS stack, the SDK's own chain of credentials, and how patient a client is.
+
+use std::fmt;
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider, SharedHttpClient};
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use zeroize::Zeroizing;
+
+/// Credentials from a configuration instead of the SDK's chain.
+#[derive(Clone)]
+pub struct StaticCredentials {
+    /// The access key's id.
+    pub access_key_id: String,
+    /// The secret key.
+    pub secret_access_key: Zeroizing<String>,
+}
+
+impl StaticCredentials {
+    pub(crate) fn provider(&self) -> SharedCredentialsProvider {
+        SharedCredentialsProvider::new(Credentials::new(
+            &self.access_key_id,
+            self.secret_access_key.as_str(),
+            None,
+            None,
+            "settings",
+        ))
+    }
+}
+
+impl fmt::Debug for StaticCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StaticCredentials(…)")
+    }
+}
+
+/// How to reach another endpoint than the region's own. Unset: as the SDK finds it
+/// (`AWS_ENDPOINT_URL_…`, a profile, a role).
+#[derive(Clone, Debug, Default)]
+pub struct AwsEndpoint {
+    /// Another endpoint.
+    pub url: Option<String>,
+    /// Fixed credentials.
+    pub credentials: Option<StaticCredentials>,
+}
+
+/// How long a client waits and how often it tries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// For one attempt.
+    pub attempt: Duration,
+    /// For a call with its retries.
+    pub call: Duration,
+    /// Attempts a call has.
+    pub attempts: u32,
+}
+
+impl AwsEndpoint {
+    /// What clients of a service in `region` are made of. Asks nobody anything yet.
+    pub async fn config(&self, region: &str, patience: &Patience) -> SdkConfig {
+        let timeouts = TimeoutConfig::builder()
+            .operation_attempt_timeout(patience.attempt)
+            .operation_timeout(patience.call)
+            .build();
+        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .http_client(https_client())
+            .region(Region::new(region.to_owned()))
+            .timeout_config(timeouts)
+            .retry_config(RetryConfig::standard().with_max_attempts(patience.attempts));
+        if let Some(url) = &self.url {
+            loader = loader.endpoint_url(url);
+        }
+        if let Some(fixed) = &self.credentials {
+            loader = loader.credentials_provider(fixed.provider());
+        }
+        loader.load().await
+    }
+}
+
+/// A client over the one TLS stack and crypto provider.
+pub(crate) fn https_client() -> SharedHttpClient {
+    Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https()
+}
+
+/// What an ARN names: `arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arn {
+    text: String,
+    region: String,
+    resource: String,
+}
+
+impl Arn {
+    /// `None`: not the ARN of something of this service, in a region and an account.
+    #[must_use]
+    pub fn parse(text: &str, service: &str) -> Option<Self> {
+        let parts: Vec<&str> = text.splitn(6, ':').collect();
+        let ["arn", partition, named, region, account, resource] = parts.as_slice() else {
+            return None;
+        };
+        let plain = [*partition, *region, *account].iter().all(|part| {
+            let known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+            !part.is_empty() && part.bytes().all(known)
+        });
+        (plain && *named == service).then(|| Self {
+            text: text.to_owned(),
+            region: (*region).to_owned(),
+            resource: (*resource).to_owned(),
+        })
+    }
+
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// What it is, in the service's own words. Nothing about them is checked.
+    #[must_use]
+    pub fn resource(&self) -> &str {
+        &self.resource
+    }
+}
+
+impl fmt::Display for Arn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_arn_names_something_of_one_service_in_a_region_and_an_account() {
+        let text = "arn:aws-cn:kinesis:cn-north-1:111122223333:stream/events:1";
+        let arn = Arn::parse(text, "kinesis").unwrap();
+        assert_eq!((arn.region(), arn.resource()), ("cn-north-1", "stream/events:1"));
+        assert_eq!(arn.to_string(), text);
+        for wrong in [
+            "",
+            "arn:aws:kinesis:eu-central-1:111122223333",
+            "arn:aws:sns:eu-central-1:111122223333:stream/events",
+            "arn:aws:kinesis::111122223333:stream/events",
+            "arn:aws:kinesis:eu.example/x:111122223333:stream/events",
+            "ARN:aws:kinesis:eu-central-1:111122223333:stream/events",
+        ] {
+            assert_eq!(Arn::parse(wrong, "kinesis"), None, "{wrong}");
+        }
+    }
+}
