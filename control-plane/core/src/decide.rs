@@ -3,7 +3,7 @@
 use crate::certificate::CertificateSource;
 use crate::failure::Cause;
 use crate::issuer::{OrderChallenge, OrderStatus, OrderView, Refusal};
-use crate::notice::Notice;
+use crate::notice::{self, Notice};
 use crate::preflight;
 use crate::record::{DomainRecord, Work};
 use crate::secret::SealedKey;
@@ -164,7 +164,8 @@ fn look(record: &DomainRecord, now: Timestamp) -> Option<Step> {
 /// The notice whose turn it is.
 fn notice(record: &DomainRecord, sight: &Sight, now: Timestamp) -> Option<Step> {
     let fresh = |notice: &Notice| sight.notices && notice.attempts == 0;
-    let next = record.outbox.iter().filter(|notice| notice.next_at <= now || fresh(notice));
+    let turns = notice::in_turn(&record.outbox);
+    let next = turns.filter(|notice| notice.next_at <= now || fresh(notice));
     next.min_by_key(|notice| notice.next_at).map(|notice| Step::Notify(Box::new(notice.clone())))
 }
 

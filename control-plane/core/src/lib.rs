@@ -34,7 +34,7 @@ pub use certificate::{CertificateFacts, CertificateSource, Chain};
 pub use clock::{Clock, Jitter};
 pub use decide::{Sight, Step, decide};
 pub use failure::{Cause, Failure, Who};
-pub use notice::{Delivery, Notice, Notifier};
+pub use notice::{Delivery, Notice, Notifier, Receiver};
 pub use record::{DomainRecord, DomainState, Lease, Registration, Work};
 pub use secret::{PrivateKey, SealedKey};
 pub use timestamp::{Span, Timestamp};

@@ -27,8 +27,11 @@ const WAITS: [Span; 8] = [
     Span::from_secs(16 * 3_600),
     Span::from_secs(24 * 3_600),
 ];
-/// Wait when there was no free place to deliver at all.
+/// Shortest wait when there was no free place to deliver at all.
 const BUSY_WAIT: Span = Span::from_secs(20);
+/// How old a notice gets that is hardly ever tried, because its receiver fails at all others: as
+/// old as one that is tried all the time.
+const LIFE: Span = Span::from_secs(60 * 3_600);
 
 /// One event for one endpoint, not delivered yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +40,9 @@ pub struct Notice {
     pub id: String,
     /// Whom it is for, as [`Notifier::receivers`] named them.
     pub to: String,
+    /// It waits while an earlier one for the same receiver does.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_order: bool,
     /// What happened.
     pub kind: String,
     /// When.
@@ -47,6 +53,24 @@ pub struct Notice {
     pub attempts: u32,
     /// When it is delivered next.
     pub next_at: Timestamp,
+}
+
+/// Someone who wants to hear of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receiver {
+    /// Stands for it in records.
+    pub name: String,
+    /// It keeps the order of what it gets, so a domain's notices are delivered one after the
+    /// other.
+    pub in_order: bool,
+}
+
+impl Receiver {
+    /// One that takes a domain's notices in any order.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), in_order: false }
+    }
 }
 
 /// How a delivery ended.
@@ -60,7 +84,12 @@ pub enum Delivery {
         detail: String,
     },
     /// Not even tried: too much is being delivered, or the receiver failed just now.
-    Busy,
+    Busy {
+        /// When a try is worth it, if that is known.
+        until: Option<Timestamp>,
+        /// What keeps it.
+        detail: String,
+    },
     /// There is no such receiver any more.
     NoReceiver,
 }
@@ -69,7 +98,7 @@ pub enum Delivery {
 #[async_trait]
 pub trait Notifier: Send + Sync + 'static {
     /// Who wants to hear of events of this kind.
-    fn receivers(&self, kind: &str) -> Vec<String>;
+    fn receivers(&self, kind: &str) -> Vec<Receiver>;
 
     /// Delivers a notice, with the record as it is now. Bounded in time by the implementation.
     async fn deliver(&self, notice: &Notice, record: &DomainRecord) -> Delivery;
@@ -81,7 +110,7 @@ pub struct Nobody;
 
 #[async_trait]
 impl Notifier for Nobody {
-    fn receivers(&self, _kind: &str) -> Vec<String> {
+    fn receivers(&self, _kind: &str) -> Vec<Receiver> {
         Vec::new()
     }
 
@@ -99,10 +128,10 @@ pub fn enqueue(
 ) -> Vec<Notice> {
     for event in events {
         for to in notifier.receivers(&event.kind) {
-            let id = notice_id(record, event, &to);
             record.outbox.push(Notice {
-                id,
-                to,
+                id: notice_id(record, event, &to.name),
+                to: to.name,
+                in_order: to.in_order,
                 kind: event.kind.clone(),
                 at: event.at,
                 detail: bounded_detail(&event.detail),
@@ -130,7 +159,18 @@ fn notice_id(record: &DomainRecord, event: &LifecycleEvent, to: &str) -> String 
     })
 }
 
-/// The outbox after a delivery, and the notice if it was given up.
+/// The notices that are delivered when their time comes. One that keeps the order is not among
+/// them while an earlier one for its receiver waits.
+pub(crate) fn in_turn(outbox: &[Notice]) -> impl Iterator<Item = &Notice> {
+    let behind = |at: usize, notice: &Notice| {
+        notice.in_order && outbox.iter().take(at).any(|earlier| earlier.to == notice.to)
+    };
+    let turns = outbox.iter().enumerate().filter(move |(at, notice)| !behind(*at, notice));
+    turns.map(|(_, notice)| notice)
+}
+
+/// The outbox after a delivery, and the notice if it was given up. What stays keeps its place:
+/// the outbox is in the order of what happened.
 #[must_use]
 pub fn delivered(
     mut record: DomainRecord,
@@ -145,7 +185,11 @@ pub fn delivered(
     let mut notice = record.outbox.remove(at);
     let wait = match outcome {
         Delivery::Done | Delivery::NoReceiver => return (record, None),
-        Delivery::Busy => Some(BUSY_WAIT),
+        Delivery::Busy { .. } if notice.at + LIFE <= now => None,
+        Delivery::Busy { until, .. } => {
+            let until = until.map_or(Span::ZERO, |until| until.since(now));
+            Some(until.max(BUSY_WAIT))
+        }
         Delivery::Failed { .. } => {
             let wait = usize::try_from(notice.attempts).ok().and_then(|tried| WAITS.get(tried));
             notice.attempts = notice.attempts.saturating_add(1);
@@ -154,7 +198,7 @@ pub fn delivered(
     };
     let Some(wait) = wait else { return (record, Some(notice)) };
     notice.next_at = now + wait + wait.scale(jitter.permille().min(1000), 4_000);
-    record.outbox.push(notice);
+    record.outbox.insert(at, notice);
     (record, None)
 }
 
@@ -177,8 +221,9 @@ mod tests {
 
     #[async_trait]
     impl Notifier for Two {
-        fn receivers(&self, kind: &str) -> Vec<String> {
-            if kind == "certificate.issued" { vec!["a".into(), "b".into()] } else { Vec::new() }
+        fn receivers(&self, kind: &str) -> Vec<Receiver> {
+            let both = vec![Receiver::named("a"), Receiver { name: "b".into(), in_order: true }];
+            if kind == "certificate.issued" { both } else { Vec::new() }
         }
 
         async fn deliver(&self, _notice: &Notice, _record: &DomainRecord) -> Delivery {
@@ -233,9 +278,66 @@ mod tests {
         let mut record = record();
         enqueue(&mut record, &[event("certificate.issued", 0)], &Two);
         let id = record.outbox[0].id.clone();
-        let (record, given_up) = delivered(record, &id, &Delivery::Busy, at(5), &Zero);
+        let busy = |until| Delivery::Busy { until, detail: String::new() };
+        let (record, given_up) = delivered(record, &id, &busy(None), at(5), &Zero);
         assert_eq!(given_up, None);
         assert!(record.outbox.iter().all(|notice| notice.attempts == 0));
+        assert_eq!(record.outbox[0].next_at, at(25));
+        let (record, _) = delivered(record, &id, &busy(Some(at(600))), at(25), &Zero);
+        assert_eq!(record.outbox[0].next_at, at(600), "no earlier than is worth it");
+    }
+
+    #[test]
+    fn a_notice_is_given_up_in_time_when_its_receiver_rests_at_all_its_turns() {
+        let mut record = record();
+        enqueue(&mut record, &[event("certificate.issued", 0)], &Two);
+        let id = record.outbox[0].id.clone();
+        let busy = Delivery::Busy { until: None, detail: "it fails".into() };
+        let late = at(LIFE.secs() - 1);
+        let (record, given_up) = delivered(record, &id, &busy, late, &Zero);
+        assert_eq!(given_up, None);
+        let (record, given_up) = delivered(record, &id, &busy, at(LIFE.secs()), &Zero);
+        assert_eq!(given_up.map(|notice| notice.id), Some(id));
+        assert_eq!(record.outbox.len(), 1, "the other receiver's");
+    }
+
+    #[test]
+    fn a_receiver_that_keeps_the_order_gets_the_second_after_the_first() {
+        let mut record = record();
+        let events = [event("certificate.issued", 1), event("certificate.issued", 2)];
+        enqueue(&mut record, &events, &Two);
+        let turns = |record: &DomainRecord| -> Vec<(String, u64)> {
+            let turns = in_turn(&record.outbox);
+            turns.map(|notice| (notice.to.clone(), notice.at.secs())).collect()
+        };
+        let (a, b) = ("a".to_owned(), "b".to_owned());
+        let first = [(a.clone(), 1), (b.clone(), 1), (a.clone(), 2)];
+        assert_eq!(turns(&record), first);
+        for id in record.outbox.iter().map(|notice| notice.id.clone()).collect::<Vec<_>>() {
+            let failed = Delivery::Failed { detail: String::new() };
+            record = delivered(record, &id, &failed, at(3), &Zero).0;
+        }
+        assert_eq!(turns(&record), first, "what failed keeps its place");
+        let id = record.outbox[1].id.clone();
+        (record, _) = delivered(record, &id, &Delivery::Done, at(20), &Zero);
+        assert_eq!(turns(&record), [(a.clone(), 1), (a, 2), (b, 2)]);
+        assert_eq!(record.wake_at(), Some(at(13)), "due, as they all are");
+    }
+
+    #[test]
+    fn a_notice_behind_another_wakes_nobody() {
+        let mut record = record();
+        let events = [event("certificate.issued", 1), event("certificate.issued", 2)];
+        enqueue(&mut record, &events, &Two);
+        record.outbox.retain(|notice| notice.to == "b");
+        let id = record.outbox[0].id.clone();
+        let failed = Delivery::Failed { detail: String::new() };
+        let (record, _) = delivered(record, &id, &failed, at(30), &Zero);
+        assert_eq!(record.outbox.iter().map(|notice| notice.next_at).min(), Some(at(17)));
+        assert_eq!(record.wake_at(), Some(at(40)), "when the first is tried again");
+        let sight = crate::Sight { notices: true, ..crate::Sight::default() };
+        let rest = crate::decide(&record, &sight, "me", at(31));
+        assert_eq!(rest, crate::Step::Rest(Some(at(40))));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::budget::BudgetState;
 use crate::campaign::Replacing;
 use crate::certificate::{CertificateFacts, CertificateSource};
 use crate::failure::Failure;
-use crate::notice::Notice;
+use crate::notice::{self, Notice};
 use crate::preflight::Findings;
 use crate::secret::SealedKey;
 use crate::timestamp::{Span, Timestamp};
@@ -370,7 +370,7 @@ impl DomainRecord {
     /// When a notice is delivered next.
     #[must_use]
     pub fn notice_at(&self) -> Option<Timestamp> {
-        self.outbox.iter().map(|notice| notice.next_at).min()
+        notice::in_turn(&self.outbox).map(|notice| notice.next_at).min()
     }
 
     /// Nobody is at work on it and nothing is waited for: there is time for notices.

@@ -243,8 +243,9 @@ struct Listener;
 
 #[async_trait::async_trait]
 impl Notifier for Listener {
-    fn receivers(&self, kind: &str) -> Vec<String> {
-        if kind == "domain.removed" { vec!["platform".to_owned()] } else { Vec::new() }
+    fn receivers(&self, kind: &str) -> Vec<sealwax_core::Receiver> {
+        let platform = || vec![sealwax_core::Receiver::named("platform")];
+        if kind == "domain.removed" { platform() } else { Vec::new() }
     }
 
     async fn deliver(&self, _: &sealwax_core::Notice, _: &DomainRecord) -> sealwax_core::Delivery {

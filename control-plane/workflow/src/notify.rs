@@ -28,13 +28,18 @@ impl Workflow {
         let (record, given_up) = notice::delivered(record, &told.id, &outcome, now, jitter);
         let domain = &run.record.domain;
         let mut change = Change::of(record, run.expected);
-        if let Delivery::Failed { detail } = &outcome {
-            tracing::warn!(%domain, kind = told.kind, attempts = told.attempts + 1, detail,
-                "a notification was not delivered");
-            if let Some(dropped) = given_up {
-                let said = format!("{} {}: {detail}", dropped.kind, dropped.id);
-                change.events.push(event(now, "notification.dropped", said));
+        let seen = match &outcome {
+            Delivery::Done | Delivery::NoReceiver => "",
+            Delivery::Busy { detail, .. } => detail,
+            Delivery::Failed { detail } => {
+                tracing::warn!(%domain, kind = told.kind, attempts = told.attempts + 1, detail,
+                    "a notification was not delivered");
+                detail
             }
+        };
+        if let Some(dropped) = given_up {
+            let said = format!("{} {}: {seen}", dropped.kind, dropped.id);
+            change.events.push(event(now, "notification.dropped", said));
         }
         self.release(run, change).await?;
         Ok(Progress::Onward)

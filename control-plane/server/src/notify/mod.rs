@@ -78,23 +78,27 @@ impl Webhooks {
 
 #[async_trait]
 impl Notifier for Webhooks {
-    fn receivers(&self, kind: &str) -> Vec<String> {
+    fn receivers(&self, kind: &str) -> Vec<sealwax_core::Receiver> {
         let wants = |receiver: &&Receiver| receiver.events.iter().any(|event| event == kind);
-        self.receivers.iter().filter(wants).map(|receiver| receiver.name.clone()).collect()
+        let named = |receiver: &Receiver| sealwax_core::Receiver::named(&receiver.name);
+        self.receivers.iter().filter(wants).map(named).collect()
     }
 
     async fn deliver(&self, notice: &Notice, record: &DomainRecord) -> Delivery {
         let found = self.receivers.iter().find(|receiver| receiver.name == notice.to);
         let Some(receiver) = found else { return Delivery::NoReceiver };
-        let Ok(_place) = receiver.places.try_acquire() else { return Delivery::Busy };
+        let busy = |until, detail: &str| Delivery::Busy { until, detail: detail.to_owned() };
+        let Ok(_place) = receiver.places.try_acquire() else {
+            return busy(None, "too many deliveries at once");
+        };
         let now = self.clock.now();
-        if receiver.health().admit(now).is_err() {
-            return Delivery::Busy;
+        if let Err(until) = receiver.health().admit(now) {
+            return busy(Some(until), "the webhook fails");
         }
         let outcome = receiver.post(notice, record, now.secs()).await;
         match &outcome {
             Delivery::Failed { .. } => receiver.health().failed(self.clock.now()),
-            Delivery::Done | Delivery::Busy | Delivery::NoReceiver => receiver.health().succeeded(),
+            Delivery::Done | Delivery::Busy { .. } | Delivery::NoReceiver => receiver.health().succeeded(),
         }
         outcome
     }

@@ -159,9 +159,9 @@ pub(crate) struct Receiver {
 
 #[async_trait]
 impl Notifier for Receiver {
-    fn receivers(&self, kind: &str) -> Vec<String> {
+    fn receivers(&self, kind: &str) -> Vec<sealwax_core::Receiver> {
         let public = kind.starts_with("domain.") || kind.starts_with("certificate.");
-        public.then(|| "platform".to_owned()).into_iter().collect()
+        public.then(|| sealwax_core::Receiver::named("platform")).into_iter().collect()
     }
 
     async fn deliver(&self, notice: &Notice, _record: &DomainRecord) -> Delivery {
