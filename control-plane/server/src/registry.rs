@@ -1,9 +1,10 @@
 //! What operators and platforms do with domains: register, show, list, renew, remove.
 
-use std::collections::HashSet;
+mod error;
+mod together;
+
 use std::sync::Arc;
 
-use futures::stream::{self, StreamExt as _};
 use sealwax_core::notice::{self, Nobody};
 use sealwax_core::store::{
     CertificateChange, Change, Expected, LifecycleEvent, Page, Selection, Store, StoreError, Stored,
@@ -11,6 +12,8 @@ use sealwax_core::store::{
 use sealwax_core::{Clock, DomainRecord, Notifier, Registration, Timestamp, Work, apply};
 use sealwax_protocol::{ChallengeToken, DomainName};
 use sealwax_workflow::Lane;
+
+pub use error::RegistryError;
 
 /// How often an operation starts anew because someone else wrote the record first.
 const RELOADS_MAX: u32 = 8;
@@ -118,59 +121,6 @@ impl Registry {
             }
         }
         Err(RegistryError::Contended(domain.clone()))
-    }
-
-    /// [`Self::put`] for several domains, in few steps of the store; the results in order.
-    pub async fn put_all(
-        &self,
-        wanted: Vec<(DomainName, Registration)>,
-    ) -> Vec<Result<Put, RegistryError>> {
-        let mut done: Vec<Option<Put>> = self.put_new(&wanted).await;
-        done.resize(wanted.len(), None);
-        // One after the other where a name comes twice: the later line has the last word.
-        let names: HashSet<&DomainName> = wanted.iter().map(|(domain, _)| domain).collect();
-        let at_once = if names.len() == wanted.len() { wanted.len().max(1) } else { 1 };
-        stream::iter(done.into_iter().zip(wanted))
-            .map(async |(done, (domain, registration))| match done {
-                Some(put) => Ok(put),
-                None => self.put(&domain, registration).await,
-            })
-            .buffered(at_once)
-            .collect()
-            .await
-    }
-
-    /// Registers those that can be registered together: good, new, named once. What is left out is
-    /// for [`Self::put`], which says why.
-    async fn put_new(&self, wanted: &[(DomainName, Registration)]) -> Vec<Option<Put>> {
-        let names: Vec<DomainName> = wanted.iter().map(|(domain, _)| domain.clone()).collect();
-        let Ok(found) = self.store.load(&names).await else { return Vec::new() };
-        let now = self.clock.now();
-        let mut seen = HashSet::new();
-        let new: Vec<Option<DomainRecord>> = wanted
-            .iter()
-            .zip(found)
-            .map(|((domain, registration), found)| {
-                let new = found.is_none() && seen.insert(domain);
-                let good = new && self.check(registration).is_ok();
-                let record =
-                    if good { self.registered(domain, None, registration, now) } else { None };
-                record.map(|record| DomainRecord { updated_at: now, ..record })
-            })
-            .collect();
-        let changes = new.iter().flatten().map(|record| {
-            let happened = event(now, "domain.registered", String::new());
-            announced(record.clone(), Expected::Absent, happened)
-        });
-        let mut written = self.store.write_all(changes.collect()).await.into_iter();
-        new.into_iter()
-            .map(|record| {
-                let record = record?;
-                written.next()?.ok()?;
-                self.tell(&record);
-                Some(Put { record, created: true })
-            })
-            .collect()
     }
 
     fn tell(&self, record: &DomainRecord) {
@@ -400,44 +350,9 @@ fn event(at: Timestamp, kind: &str, detail: String) -> LifecycleEvent {
     LifecycleEvent { at, kind: kind.to_owned(), detail }
 }
 
-/// Why the registry did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RegistryError {
-    /// Nobody registered it.
-    #[error("{0} is not registered")]
-    NotFound(DomainName),
-    /// The registration names an issuer there is not.
-    #[error("there is no issuer {issuer:?}; configured: {configured}")]
-    UnknownIssuer {
-        /// What was named.
-        issuer: String,
-        /// What there is.
-        configured: String,
-    },
-    /// Its renewal is not due yet.
-    #[error("the certificate of {domain} is not due for renewal{}", due(*renew_at))]
-    NotDue {
-        /// The domain.
-        domain: DomainName,
-        /// When it is; `None` for certificates brought along.
-        renew_at: Option<Timestamp>,
-    },
-    /// It is parked.
-    #[error("{0} is parked: register it again, or force the renewal")]
-    Parked(DomainName),
-    /// Others kept writing the record.
-    #[error("the record of {0} is being changed by others; try again")]
-    Contended(DomainName),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-fn due(renew_at: Option<Timestamp>) -> String {
-    renew_at.map(|at| format!(" before {at}")).unwrap_or_default()
-}
-
+#[cfg(test)]
+#[path = "registry/race_tests.rs"]
+mod race_tests;
 #[cfg(test)]
 #[path = "registry_tests.rs"]
 pub(crate) mod tests;
