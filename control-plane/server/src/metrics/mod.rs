@@ -45,5 +45,8 @@ fn word(cause: sealwax_core::Cause) -> String {
 }
 
 #[cfg(test)]
+#[path = "documents_tests.rs"]
+mod documents_tests;
+#[cfg(test)]
 #[path = "metrics_tests.rs"]
 mod tests;
