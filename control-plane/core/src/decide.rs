@@ -163,7 +163,7 @@ fn look(record: &DomainRecord, now: Timestamp) -> Option<Step> {
 
 /// The notice whose turn it is.
 fn notice(record: &DomainRecord, sight: &Sight, now: Timestamp) -> Option<Step> {
-    let fresh = |notice: &Notice| sight.notices && notice.attempts == 0;
+    let fresh = |notice: &Notice| sight.notices && notice.is_fresh();
     let turns = notice::in_turn(&record.outbox);
     let next = turns.filter(|notice| notice.next_at <= now || fresh(notice));
     next.min_by_key(|notice| notice.next_at).map(|notice| Step::Notify(Box::new(notice.clone())))

@@ -55,6 +55,13 @@ pub struct Notice {
     pub next_at: Timestamp,
 }
 
+impl Notice {
+    /// Nobody tried it yet: whoever wrote it delivers it at once.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.attempts == 0 && self.next_at == self.at + FIRST_GRACE
+    }
+}
+
 /// Someone who wants to hear of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receiver {
@@ -322,6 +329,26 @@ mod tests {
         (record, _) = delivered(record, &id, &Delivery::Done, at(20), &Zero);
         assert_eq!(turns(&record), [(a.clone(), 1), (a, 2), (b, 2)]);
         assert_eq!(record.wake_at(), Some(at(13)), "due, as they all are");
+    }
+
+    #[test]
+    fn a_receiver_that_fails_or_rests_keeps_no_other_waiting() {
+        for outcome in [
+            Delivery::Failed { detail: String::new() },
+            Delivery::Busy { until: None, detail: String::new() },
+        ] {
+            let mut record = record();
+            enqueue(&mut record, &[event("certificate.issued", 1)], &Two);
+            let sight = crate::Sight { notices: true, ..crate::Sight::default() };
+            let first = record.outbox[0].id.clone();
+            let (record, _) = delivered(record, &first, &outcome, at(1), &Zero);
+            let step = crate::decide(&record, &sight, "me", at(1));
+            let crate::Step::Notify(next) = &step else { panic!("{outcome:?}: {step:?}") };
+            assert_eq!(next.to, "b");
+            let (record, _) = delivered(record, &next.id.clone(), &outcome, at(1), &Zero);
+            let step = crate::decide(&record, &sight, "me", at(1));
+            assert!(matches!(step, crate::Step::Rest(Some(_))), "{outcome:?}: {step:?}");
+        }
     }
 
     #[test]

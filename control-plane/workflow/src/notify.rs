@@ -20,9 +20,6 @@ impl Workflow {
     pub(crate) async fn notify(&self, run: &mut Run, told: &Notice) -> Result<Progress, RunError> {
         let record = run.record.clone();
         let outcome = self.aside(run, self.shared.parts.notifier.deliver(told, &record)).await?;
-        if outcome != Delivery::Done {
-            run.sight.notices = false;
-        }
         let now = self.shared.parts.clock.now();
         let jitter = &*self.shared.parts.jitter;
         let (record, given_up) = notice::delivered(record, &told.id, &outcome, now, jitter);

@@ -156,6 +156,22 @@ async fn a_notification_that_cannot_be_delivered_is_given_up_and_reported() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_notification_whose_receiver_rests_all_the_while_is_given_up_with_the_reason() {
+    let world = World::new();
+    let domain = world.register("a.example.com").await;
+    world.receiver.resting.store(true, Ordering::SeqCst);
+    world.process("one").run(&domain, Ask::Demand).await.unwrap();
+    live(&world, &domain, world.clock.now() + DAY.scale(5, 1)).await;
+    assert!(world.entry(&domain).await.stored.record.outbox.is_empty());
+    let events = world.store.events(&domain, 50).await.unwrap();
+    let dropped = events.iter().find(|event| event.kind == "notification.dropped").unwrap();
+    assert!(
+        dropped.detail.contains("certificate.issued") && dropped.detail.contains("no such topic")
+    );
+    assert!(dropped.at > world.clock.now() - DAY.scale(3, 1), "{dropped:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_removed_domain_is_forgotten_when_the_platform_heard_of_it() {
     let world = World::shared();
     let domain = world.register("a.example.com").await;

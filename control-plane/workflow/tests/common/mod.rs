@@ -154,6 +154,8 @@ pub(crate) const GONE_GRACE: Span = Span::from_secs(7 * 86_400);
 #[derive(Default)]
 pub(crate) struct Receiver {
     pub(crate) away: AtomicBool,
+    /// Left alone after failures.
+    pub(crate) resting: AtomicBool,
     pub(crate) got: std::sync::Mutex<Vec<(String, String)>>,
 }
 
@@ -165,6 +167,10 @@ impl Notifier for Receiver {
     }
 
     async fn deliver(&self, notice: &Notice, _record: &DomainRecord) -> Delivery {
+        if self.resting.load(Ordering::SeqCst) {
+            let detail = "no such topic".to_owned();
+            return Delivery::Busy { until: Some(START + Span::from_secs(3_600)), detail };
+        }
         if self.away.load(Ordering::SeqCst) {
             return Delivery::Failed { detail: "away".to_owned() };
         }
