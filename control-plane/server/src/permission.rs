@@ -1,6 +1,5 @@
 //! Asking the platform over HTTP whether a domain is still its customer's.
 
-use std::error::Error as _;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -88,7 +87,7 @@ fn unknown(detail: &str) -> Verdict {
     Verdict::Unknown { detail: bounded_detail(&format!("the permission endpoint: {detail}")) }
 }
 
-pub(crate) fn chain(error: &reqwest::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(deeper) = source {

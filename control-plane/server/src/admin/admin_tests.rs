@@ -57,6 +57,7 @@ pub(crate) fn no_fleet() -> FleetView {
         issuers: Vec::new(),
         budgets: Vec::new(),
         campaign: None,
+        receivers: Vec::new(),
         hours: Vec::new(),
     }
 }

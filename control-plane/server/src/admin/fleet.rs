@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::AdminApi;
 use super::campaign::CampaignView;
 use crate::metrics::{Census, Hour, IssuerStanding};
+use crate::notify::ReceiverStanding;
 use crate::web::{PROBLEM_JSON, Problem};
 
 /// Knows the process's own parts.
@@ -46,6 +47,9 @@ pub struct FleetView {
     /// The newest campaign, as it was some seconds ago; null where there never was one.
     #[serde(default)]
     pub campaign: Option<CampaignView>,
+    /// How each receiver of events is.
+    #[serde(default)]
+    pub receivers: Vec<ReceiverStanding>,
     /// What this process did in each of the last 48 hours in which it did something.
     pub hours: Vec<Hour>,
 }

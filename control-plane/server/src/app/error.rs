@@ -53,7 +53,7 @@ pub enum AppError {
     /// Traces cannot be exported.
     #[error("[telemetry] otlp_url cannot be used: {0}")]
     Traces(String),
-    /// Webhooks cannot be sent.
+    /// Events cannot be told.
     #[error("[[notify]]: {0}")]
     Notify(#[from] NotifyError),
     /// The admin token cannot be used.

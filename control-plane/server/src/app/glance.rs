@@ -12,6 +12,7 @@ use crate::admin::{
 };
 use crate::catalog::Catalog;
 use crate::metrics::{Activity, BudgetBoard, CampaignBoard, CensusBoard, IssuerBoard, Sampler};
+use crate::notify::Sinks;
 
 pub(super) struct ProcessFleet {
     clock: Arc<dyn Clock>,
@@ -23,6 +24,7 @@ pub(super) struct ProcessFleet {
     issuers: Arc<IssuerBoard>,
     budgets: Arc<BudgetBoard>,
     campaign: Arc<CampaignBoard>,
+    sinks: Arc<Sinks>,
     activity: Arc<Activity>,
 }
 
@@ -38,6 +40,7 @@ impl ProcessFleet {
             issuers: Arc::clone(&app.watch.issuers),
             budgets: Arc::clone(&app.watch.budgets),
             campaign: Arc::clone(&app.watch.campaign),
+            sinks: Arc::clone(&app.sinks),
             activity: Arc::clone(&app.watch.activity),
         }
     }
@@ -63,6 +66,7 @@ impl Fleet for ProcessFleet {
             issuers: self.issuers.all(),
             budgets: self.budgets.all().into_iter().map(budget).collect(),
             campaign: self.campaign.last().map(|one| CampaignView::of(&one, now)),
+            receivers: self.sinks.standings(),
             hours: self.activity.hours(now),
         }
     }

@@ -24,7 +24,7 @@ use crate::certificates::Certificates;
 use crate::config::{self, Config};
 use crate::last_good::{Keeper, LastGood};
 use crate::metrics::{Sampler, SamplerParts};
-use crate::notify::Webhooks;
+use crate::notify::Sinks;
 use crate::permission::{AskEndpoint, RegistrationIsPermission};
 use crate::registry;
 use crate::system::{SystemClock, SystemJitter, process_name};
@@ -64,6 +64,8 @@ pub struct App {
     pub campaigns: Campaigns,
     /// Tells the platform.
     pub notifier: Arc<dyn Notifier>,
+    /// Whom it tells.
+    pub sinks: Arc<Sinks>,
     /// The store, for what is done to all of it.
     pub(super) upkeep: Arc<dyn Upkeep>,
     /// Seals and opens private keys.
@@ -92,8 +94,8 @@ impl App {
         let acme = issuers::build(&config.issuers, &store, &sealer, &clock)?;
         let issuers = eyes.issuers(acme.clone());
         let announcements = Arc::new(Announcements::default());
-        let notifier: Arc<dyn Notifier> =
-            Arc::new(Webhooks::new(&config.notify, Arc::clone(&clock))?);
+        let sinks = Arc::new(Sinks::open(&config.notify, Arc::clone(&clock)).await?);
+        let notifier = eyes.notifier(Arc::clone(&sinks) as Arc<dyn Notifier>);
         let certificates = Certificates {
             store: Arc::clone(&store),
             sealer: Arc::clone(&sealer),
@@ -151,6 +153,7 @@ impl App {
             certificates,
             accounts: Accounts::of(&acme, &upkeep),
             notifier,
+            sinks,
             upkeep,
             sealer: proven,
             last_good,

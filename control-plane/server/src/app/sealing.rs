@@ -11,10 +11,10 @@ use async_trait::async_trait;
 use sealwax_core::secret::{SealError, SealPlace, Sealer};
 use sealwax_core::store::{Store, StoreError};
 use sealwax_core::{PrivateKey, SealedKey};
-use sealwax_store::{AwsEndpoint, KeySealer};
 use sealwax_store::seal::{
     KekSource, KeyCheckError, KeyEncryptionKey, KmsKek, LocalKek, WhenMissing,
 };
+use sealwax_store::{AwsEndpoint, KeySealer};
 use tokio::sync::watch;
 
 use super::error::AppError;

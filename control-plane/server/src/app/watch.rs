@@ -7,7 +7,7 @@ use sealwax_core::issuer::Issuer;
 use sealwax_core::permission::Permission;
 use sealwax_core::preflight::{Off, Preflight};
 use sealwax_core::store::Store;
-use sealwax_core::{Clock, Timestamp};
+use sealwax_core::{Clock, Notifier, Timestamp};
 use sealwax_protocol::DomainName;
 use sealwax_workflow::Announcer;
 use sealwax_xds::CertificateSource;
@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 use super::{Announcements, App};
 use crate::feed::Feed;
 use crate::metrics::{
-    Activity, BudgetBoard, CampaignBoard, CensusBoard, IssuerBoard, MeteredIssuer,
+    Activity, BudgetBoard, CampaignBoard, CensusBoard, IssuerBoard, MeteredIssuer, MeteredNotifier,
     MeteredPermission, MeteredPreflight, MeteredSource, MeteredStore, Metrics, Sampler,
     take_census, watch_budgets, watch_campaign,
 };
@@ -138,6 +138,10 @@ impl Eyes {
     pub(super) fn permission(&self, permission: Arc<dyn Permission>) -> Arc<dyn Permission> {
         let metered = MeteredPermission::new(permission, self.metrics.clone());
         Arc::new(metered.traced(self.traces.clone()))
+    }
+
+    pub(super) fn notifier(&self, notifier: Arc<dyn Notifier>) -> Arc<dyn Notifier> {
+        Arc::new(MeteredNotifier::new(notifier, self.metrics.clone()))
     }
 
     pub(super) fn preflight(&self, preflight: Option<Arc<dyn Preflight>>) -> Arc<dyn Preflight> {

@@ -12,6 +12,7 @@ use url::Url;
 
 use super::delivery::BUDGET_MAX;
 use super::{AccessField, AccessLog, Kek, LimitsPreset, LogFormat, StoreKind, Target, Targets};
+use crate::notify::{StreamArn, TopicArn};
 
 /// Longest value accepted, in bytes; nothing sensible comes near it.
 pub(super) const VALUE_BYTES_MAX: usize = 4096;
@@ -42,6 +43,8 @@ pub(super) enum Allowed {
     EdgeTexts,
     Networks,
     Resolvers,
+    Topic,
+    Stream,
 }
 
 /// The shape a value has in TOML. The environment knows only text.
@@ -81,6 +84,8 @@ impl Allowed {
             | Self::Text
             | Self::Name
             | Self::Listen
+            | Self::Topic
+            | Self::Stream
             | Self::Kek => Shape::Text,
         }
     }
@@ -137,6 +142,13 @@ impl fmt::Display for Allowed {
             Self::Resolvers => {
                 f.write_str("an IP address, with or without a port, or a list of them")
             }
+            Self::Topic => {
+                f.write_str("the ARN of an SNS topic, such as arn:aws:sns:REGION:ACCOUNT:NAME")
+            }
+            Self::Stream => f.write_str(
+                "the ARN of a Kinesis data stream, such as \
+                 arn:aws:kinesis:REGION:ACCOUNT:stream/NAME",
+            ),
         }
     }
 }
@@ -238,6 +250,8 @@ impl Read for String {
             | Allowed::EdgeTexts
             | Allowed::Networks
             | Allowed::Resolvers
+            | Allowed::Topic
+            | Allowed::Stream
             | Allowed::Keks => !text.chars().any(char::is_control),
         };
         (good && !text.is_empty()).then(|| text.to_owned())
@@ -336,6 +350,18 @@ impl Read for Kek {
             ("kms", arn) => KmsKeyArn::parse(arn).map(Self::Kms),
             _ => None,
         }
+    }
+}
+
+impl Read for TopicArn {
+    fn read(text: &str, _: Allowed) -> Option<Self> {
+        Self::parse(text)
+    }
+}
+
+impl Read for StreamArn {
+    fn read(text: &str, _: Allowed) -> Option<Self> {
+        Self::parse(text)
     }
 }
 

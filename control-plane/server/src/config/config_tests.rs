@@ -1,11 +1,11 @@
 use super::*;
 
-fn parse(text: &str, environment: &[(&str, &str)]) -> Result<Config, Problems> {
+pub(super) fn parse(text: &str, environment: &[(&str, &str)]) -> Result<Config, Problems> {
     let environment = environment.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
     Config::parse("sealwax.toml".to_owned(), text, environment)
 }
 
-fn lines(text: &str, environment: &[(&str, &str)]) -> Vec<String> {
+pub(super) fn lines(text: &str, environment: &[(&str, &str)]) -> Vec<String> {
     let problems = parse(text, environment).unwrap_err();
     problems.to_string().lines().map(str::to_owned).collect()
 }
@@ -183,6 +183,11 @@ fn webhooks_and_limits_are_read() {
     assert_eq!(config.issuers[0].limits, Some(LimitsPreset::LetsEncryptStaging));
     assert_eq!(config.notify[0].events, ["certificate.issued", "domain.parked"]);
     assert_eq!(config.notify[1].events.len(), crate::notify::EVENTS.len());
+    let secret = |one: &Notify| match &one.to {
+        Destination::Webhook { secret_file, .. } => secret_file.display().to_string(),
+        Destination::Topic { .. } | Destination::Stream { .. } => String::new(),
+    };
+    assert_eq!(config.notify.iter().map(secret).collect::<Vec<_>>(), ["secret", "secret"]);
     assert_eq!(config.renewal.gone_grace, Span::from_secs(3 * 86_400));
     assert_eq!((config.limits.orders, config.limits.name), (Some(1500), None));
     assert_eq!(config.limits.tenant_share_percent, 25);

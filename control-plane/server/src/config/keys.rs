@@ -15,7 +15,7 @@ use url::Url;
 use super::allowed::Allowed;
 use super::delivery::BUDGET_MAX;
 use super::{AccessLog, Kek, LimitsPreset, Listen, LogFormat, StoreKind, Targets};
-use crate::notify::EVENTS;
+use crate::notify::{EVENTS, StreamArn, TopicArn};
 
 /// A key whose value becomes a `T`.
 pub(super) struct Key<T> {
@@ -75,8 +75,8 @@ pub(super) const SECTIONS: [(&str, &str); 13] = [
     ),
     (
         NOTIFY,
-        "Webhooks (Standard Webhooks), written as `[[notify]]`. Delivered at least once, from the \
-         store; tried again for two and a half days.",
+        "Where events go, written as `[[notify]]`: webhooks (Standard Webhooks), SNS topics, Kinesis \
+         streams. Delivered at least once, from the store; tried again for two and a half days.",
     ),
     ("issuance", "When and how fast certificates are issued."),
     ("renewal", "Keeping certificates fresh."),
@@ -211,12 +211,18 @@ keys! {
         "Where the path of challenges is fetched. Certificate authorities use 80; others are for test CAs.";
     PREFLIGHT_TIMEOUT: Span = preflight.timeout, millis(100, 10), Value("2s"),
         "How long a look may take: a handshake may be held meanwhile. What is not known by then delays nothing.";
-    NOTIFY_URL: Url = notify.url, Allowed::Url, Required,
-        "Where events are posted. Must be https, or on a loopback address.";
-    NOTIFY_SECRET_FILE: PathBuf = notify.secret_file, Allowed::Path, Required,
-        "File with the secret that signs them: `whsec_` and 24 to 64 bytes in base64.";
+    NOTIFY_URL: Url = notify.url, Allowed::Url, Unset("none; one of `url`, `sns_topic` and `kinesis_stream` is required"),
+        "Where events are posted, as webhooks. Must be https, or on a loopback address.";
+    NOTIFY_SECRET_FILE: PathBuf = notify.secret_file, Allowed::Path, Unset("none; required with `url`"),
+        "File with the secret that signs webhooks: `whsec_` and 24 to 64 bytes in base64. Only with `url`.";
+    NOTIFY_SNS_TOPIC: TopicArn = notify.sns_topic, Allowed::Topic, Unset("none"),
+        "The SNS topic events are published to. One whose name ends in `.fifo` gets a domain's events in their order. The credentials are those of the SDK's chain and need `sns:Publish`.";
+    NOTIFY_KINESIS_STREAM: StreamArn = notify.kinesis_stream, Allowed::Stream, Unset("none"),
+        "The Kinesis data stream events are put into, a domain's in their order. The credentials are those of the SDK's chain and need `kinesis:PutRecord`.";
+    NOTIFY_ENDPOINT_URL: Url = notify.endpoint_url, Allowed::Url, Unset("the region's endpoint"),
+        "Another endpoint of SNS or Kinesis, such as a private one. Must be https, or on a loopback address. Only with `sns_topic` or `kinesis_stream`.";
     NOTIFY_EVENTS: Vec<String> = notify.events, Allowed::Words(EVENTS), Unset("all of them"),
-        "The events to post.";
+        "The events to tell.";
     ISSUANCE_CONCURRENCY: usize = issuance.concurrency, Allowed::Integer { min: 1, max: 1024 }, Value("16"),
         "Most domains worked on at a time.";
     ISSUANCE_ON_HANDSHAKE: bool = issuance.on_handshake, Allowed::Flag, Value("true"),

@@ -6,6 +6,7 @@
 mod allowed;
 mod delivery;
 mod keys;
+mod notify;
 mod preflight;
 mod problem;
 mod read;
@@ -27,6 +28,7 @@ use url::Url;
 pub(crate) use allowed::parse_span;
 pub(crate) use delivery::unix_path;
 pub use delivery::{Listen, TlsFiles};
+pub use notify::{Destination, Notify};
 pub use preflight::Preflight;
 pub use problem::{Problem, Problems};
 pub(crate) use read::loopback;
@@ -247,17 +249,6 @@ pub struct Renewal {
     pub sweep_interval: Span,
     /// How long a domain that has left keeps its certificate.
     pub gone_grace: Span,
-}
-
-/// `[[notify]]`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Notify {
-    /// Where to.
-    pub url: Url,
-    /// The file with the secret that signs.
-    pub secret_file: PathBuf,
-    /// What for.
-    pub events: Vec<String>,
 }
 
 /// `[limits]`; `None`: as published.

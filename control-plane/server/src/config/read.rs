@@ -6,14 +6,13 @@ use sealwax_core::record::KeyType;
 use url::{Host, Url};
 
 use super::keys::{self, Key};
-use super::preflight;
 use super::reader::{Position, Reader};
 use super::{
     Admin, Binding, Config, Edge, Issuance, Issuer, KEK_FILE, Kek, LastGoodCopy, Limits, Listen,
-    Notify, Permission, Renewal, STAGING_DIRECTORY, STAGING_NAME, Store, StoreKind, Telemetry,
-    TlsFiles, Xds,
+    Permission, Renewal, STAGING_DIRECTORY, STAGING_NAME, Store, StoreKind, Telemetry, TlsFiles,
+    Xds,
 };
-use crate::notify::EVENTS;
+use super::{notify, preflight};
 use crate::traces::Exporting;
 
 /// Reads all sections before giving up on any, so that every problem is noted.
@@ -28,7 +27,7 @@ pub(super) fn read(reader: &mut Reader) -> Option<Config> {
     let permission = read_permission(reader);
     let preflight = preflight::read(reader, issuers.as_deref());
     let issuance = read_issuance(reader);
-    let notify = read_notify(reader);
+    let notify = notify::read(reader);
     let sweep_interval = reader.get(&keys::RENEWAL_SWEEP_INTERVAL, None);
     let gone_grace = reader.get(&keys::RENEWAL_GONE_GRACE, None);
     let limits = read_limits(reader);
@@ -317,25 +316,6 @@ fn read_permission(reader: &mut Reader) -> Option<Permission> {
         cache_ttl: cache_ttl?,
         negative_ttl: negative_ttl?,
     })
-}
-
-fn read_notify(reader: &mut Reader) -> Option<Vec<Notify>> {
-    let count = reader.repeated(keys::NOTIFY);
-    let read: Vec<Option<Notify>> =
-        (0..count).map(|position| read_receiver(reader, Some(position))).collect();
-    read.into_iter().collect()
-}
-
-fn read_receiver(reader: &mut Reader, at: Position) -> Option<Notify> {
-    let url = reader.get(&keys::NOTIFY_URL, at);
-    let secret_file = reader.get(&keys::NOTIFY_SECRET_FILE, at);
-    let events = reader.optional(&keys::NOTIFY_EVENTS, at);
-    if url.as_ref().is_some_and(|url| url.scheme() != "https" && !loopback(url)) {
-        let said = "is neither https nor on a loopback address: events would be read on the way";
-        reader.refuse(&keys::NOTIFY_URL.entry, at, said);
-    }
-    let all = || EVENTS.iter().map(|&event| event.to_owned()).collect();
-    Some(Notify { url: url?, secret_file: secret_file?, events: events?.unwrap_or_else(all) })
 }
 
 /// Whether a URL is on this machine.

@@ -7,7 +7,8 @@ use sealwax_core::issuer::{IssueError, Issuer, OrderRequest, OrderStatus, OrderV
 use sealwax_core::preflight::{Address, Findings, Looked, Path, Preflight};
 use sealwax_core::store::{Change, Expected, Store, StoreError};
 use sealwax_core::{
-    Cause, Chain, Clock, DomainRecord, DomainState, Failure, Registration, Span, Timestamp, Work,
+    Cause, Chain, Clock, Delivery, DomainRecord, DomainState, Failure, Notice, Notifier, Receiver,
+    Registration, Span, Timestamp, Work,
 };
 use sealwax_protocol::DomainName;
 use sealwax_store::memory::{Fault, MemoryStore, Operation};
@@ -141,6 +142,45 @@ fn throttling_is_told_apart_from_absence() {
     assert_eq!(seen("PutItem: ThrottlingException: Rate exceeded"), "throttled");
     assert_eq!(seen("Query: ProvisionedThroughputExceededException: slow down"), "throttled");
     assert_eq!(seen("GetItem: no answer in time"), "unavailable");
+}
+
+/// Answers what it was told to.
+struct Ear(Mutex<Vec<Delivery>>);
+
+#[async_trait::async_trait]
+impl Notifier for Ear {
+    fn receivers(&self, kind: &str) -> Vec<Receiver> {
+        vec![Receiver::named(kind)]
+    }
+
+    async fn deliver(&self, _notice: &Notice, _record: &DomainRecord) -> Delivery {
+        self.0.lock().unwrap().remove(0)
+    }
+}
+
+#[tokio::test]
+async fn what_is_told_is_counted_by_what_came_of_it() {
+    let seen = || "seen".to_owned();
+    let answers = vec![
+        Delivery::Failed { detail: seen() },
+        Delivery::Busy { until: None, detail: seen() },
+        Delivery::Done,
+        Delivery::Done,
+    ];
+    let metrics = Metrics::new();
+    let ear = MeteredNotifier::new(Arc::new(Ear(Mutex::new(answers.clone()))), metrics.clone());
+    assert_eq!(ear.receivers("certificate.issued"), [Receiver::named("certificate.issued")]);
+    let mut record = change("a.example.com", "certificate.issued").record;
+    let events = change("a.example.com", "certificate.issued").events;
+    assert!(sealwax_core::notice::enqueue(&mut record, &events, &ear).is_empty());
+    for answer in answers {
+        assert_eq!(ear.deliver(&record.outbox[0], &record).await, answer);
+    }
+    let count = |outcome: &str| {
+        value(&metrics, &format!("sealwax_notifications_total{{outcome=\"{outcome}\"}}"))
+    };
+    let counts = ["delivered", "failed", "waiting", "no_receiver"].map(count);
+    assert_eq!(counts, [Some(2.0), Some(1.0), Some(1.0), None]);
 }
 
 /// Answers what it was told to.

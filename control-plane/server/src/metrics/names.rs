@@ -120,6 +120,8 @@ metrics! {
         "Certificates of that campaign: `replaced`, `failed`, `gone` (the domain left), `open` (asked for and not there yet), `waiting` (counted and not asked for).");
     CAMPAIGN_LATE: Gauge = gauge("sealwax_campaign_late", &[],
         "1 if that campaign has not ended and, at its rate, ends after its deadline; otherwise 0.");
+    NOTIFICATIONS: Counter = counter("sealwax_notifications_total", &["outcome"],
+        "Events for webhooks, topics and streams: `delivered`, `failed` (tried again, or given up), `waiting` (not tried: the receiver failed before, or too much is under way), `no_receiver` (none is configured for it any more). What is given up is `sealwax_lifecycle_events_total{kind=\"notification.dropped\"}`.");
     LOOKUPS: Counter = counter("sealwax_lookups_total", &["from", "answer"],
         "Names edges asked for: answered from `memory`, or `asked` for in catalog and store; with `ready`, `pending`, `absent`, `unavailable`.");
     LOOKUP_SECONDS: Histogram = histogram("sealwax_lookup_seconds", &["answer"], QUICK,

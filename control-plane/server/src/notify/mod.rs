@@ -1,25 +1,45 @@
-//! Webhooks: signed as Standard Webhooks (<https://www.standardwebhooks.com>) wants it, delivered
-//! from the store by the workflow, one small request each.
+//! Telling the platform: events leave the store for webhooks, SNS topics and Kinesis streams, one
+//! small request each.
+//!
+//! ```text
+//!   record's outbox ──▶ workflow ──▶ Sinks ──▶ Outlet ──▶ Sink: Webhook | Topic | Stream
+//!     (in the store)                            places, health
+//! ```
+//!
+//! When it is tried again, and when it is given up, is the outbox's matter
+//! (`sealwax_core::notice`), whatever the sink is.
 
+mod aws;
+mod event;
 mod secret;
+mod sink;
+mod standing;
+mod stream;
+mod topic;
+mod webhook;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_lc_rs::digest::{SHA256, digest};
-use reqwest::{Client, Url};
 use sealwax_core::failure::bounded_detail;
-use sealwax_core::health::Health;
-use sealwax_core::{Clock, Delivery, DomainRecord, Notice, Notifier};
-use serde::Serialize;
+use sealwax_core::{Clock, Delivery, DomainRecord, Notice, Notifier, Receiver};
+use sealwax_store::{AwsEndpoint, StaticCredentials};
 use tokio::sync::Semaphore;
 
-use crate::admin::DomainView;
-use crate::config;
+use self::event::Event;
+use self::sink::Sink;
+use self::standing::Standing;
+use self::stream::Stream;
+use self::topic::Topic;
+use self::webhook::Webhook;
+use crate::config::{self, Destination};
 pub use secret::{Secret, SecretError};
+pub use standing::ReceiverStanding;
+pub use stream::StreamArn;
+pub use topic::TopicArn;
 
-/// Every event a webhook can be sent for.
+/// Every event that can be told.
 pub const EVENTS: &[&str] = &[
     "certificate.issued",
     "certificate.renewed",
@@ -36,140 +56,136 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const DELIVERIES_MAX: usize = 16;
 
 /// The configured receivers.
-pub struct Webhooks {
-    receivers: Vec<Receiver>,
+pub struct Sinks {
+    outlets: Vec<Outlet>,
     clock: Arc<dyn Clock>,
 }
 
-struct Receiver {
-    /// Stands for the URL in records: it may carry a credential.
+/// A receiver, and how it is.
+struct Outlet {
+    /// Stands for it in records.
     name: String,
-    url: Url,
-    secret: Secret,
     events: Vec<String>,
-    client: Client,
+    sink: Box<dyn Sink>,
     places: Semaphore,
-    health: Mutex<Health>,
+    standing: Mutex<Standing>,
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
-    r#type: &'a str,
-    timestamp: String,
-    data: Data<'a>,
-}
-
-#[derive(Serialize)]
-struct Data<'a> {
-    detail: &'a str,
-    domain: DomainView,
-}
-
-impl Webhooks {
-    /// Reads the secrets and prepares the clients.
+impl Sinks {
+    /// Reads the secrets and prepares the clients. Asks nobody anything yet.
     ///
     /// # Errors
     /// A secret that cannot be read or used, or TLS roots that cannot.
-    pub fn new(configured: &[config::Notify], clock: Arc<dyn Clock>) -> Result<Self, NotifyError> {
-        let receivers = configured.iter().map(Receiver::new).collect::<Result<_, _>>()?;
-        Ok(Self { receivers, clock })
+    pub async fn open(
+        configured: &[config::Notify],
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, NotifyError> {
+        Self::open_as(configured, clock, None).await
+    }
+
+    /// As [`Sinks::open`], with credentials of one's own.
+    async fn open_as(
+        configured: &[config::Notify],
+        clock: Arc<dyn Clock>,
+        credentials: Option<&StaticCredentials>,
+    ) -> Result<Self, NotifyError> {
+        let mut outlets = Vec::with_capacity(configured.len());
+        for one in configured {
+            outlets.push(Outlet::open(one, credentials).await?);
+        }
+        Ok(Self { outlets, clock })
+    }
+
+    /// How each receiver is, in the configuration's order.
+    #[must_use]
+    pub fn standings(&self) -> Vec<ReceiverStanding> {
+        self.outlets.iter().map(|outlet| outlet.standing().shown()).collect()
     }
 }
 
 #[async_trait]
-impl Notifier for Webhooks {
-    fn receivers(&self, kind: &str) -> Vec<sealwax_core::Receiver> {
-        let wants = |receiver: &&Receiver| receiver.events.iter().any(|event| event == kind);
-        let named = |receiver: &Receiver| sealwax_core::Receiver::named(&receiver.name);
-        self.receivers.iter().filter(wants).map(named).collect()
+impl Notifier for Sinks {
+    fn receivers(&self, kind: &str) -> Vec<Receiver> {
+        let wants = |outlet: &&Outlet| outlet.events.iter().any(|event| event == kind);
+        self.outlets.iter().filter(wants).map(Outlet::receiver).collect()
     }
 
     async fn deliver(&self, notice: &Notice, record: &DomainRecord) -> Delivery {
-        let found = self.receivers.iter().find(|receiver| receiver.name == notice.to);
-        let Some(receiver) = found else { return Delivery::NoReceiver };
-        let busy = |until, detail: &str| Delivery::Busy { until, detail: detail.to_owned() };
-        let Ok(_place) = receiver.places.try_acquire() else {
-            return busy(None, "too many deliveries at once");
+        let found = self.outlets.iter().find(|outlet| outlet.name == notice.to);
+        let Some(outlet) = found else { return Delivery::NoReceiver };
+        let Ok(_place) = outlet.places.try_acquire() else {
+            return Delivery::Busy {
+                until: None,
+                detail: "too many deliveries at once".to_owned(),
+            };
         };
         let now = self.clock.now();
-        if let Err(until) = receiver.health().admit(now) {
-            return busy(Some(until), "the webhook fails");
+        if let Err((until, detail)) = outlet.standing().admit(now) {
+            return Delivery::Busy { until: Some(until), detail };
         }
-        let outcome = receiver.post(notice, record, now.secs()).await;
-        match &outcome {
-            Delivery::Failed { .. } => receiver.health().failed(self.clock.now()),
-            Delivery::Done | Delivery::Busy { .. } | Delivery::NoReceiver => receiver.health().succeeded(),
+        let sent = match Event::of(notice, record) {
+            Ok(event) => outlet.sink.send(&event, now.secs()).await,
+            Err(error) => Err(error),
+        };
+        outlet.standing().note(&sent, self.clock.now());
+        match sent {
+            Ok(()) => Delivery::Done,
+            Err(error) => Delivery::Failed { detail: bounded_detail(&error.to_string()) },
         }
-        outcome
     }
 }
 
-impl Receiver {
-    fn new(configured: &config::Notify) -> Result<Self, NotifyError> {
-        let secret = Secret::read(&configured.secret_file)?;
-        // Whoever answers must be the one that was configured: no redirects, no plain HTTP but
-        // to this machine.
-        let client = Client::builder()
-            .timeout(ANSWER_WITHIN)
-            .redirect(reqwest::redirect::Policy::none())
-            .https_only(configured.url.scheme() == "https")
-            .user_agent(concat!("sealwax/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| NotifyError::Client(error.to_string()))?;
+impl Outlet {
+    async fn open(
+        configured: &config::Notify,
+        credentials: Option<&StaticCredentials>,
+    ) -> Result<Self, NotifyError> {
+        let at = |url: &Option<url::Url>| AwsEndpoint {
+            url: url.as_ref().map(ToString::to_string),
+            credentials: credentials.cloned(),
+        };
+        let (kind, shown, sink): (_, _, Box<dyn Sink>) = match &configured.to {
+            Destination::Webhook { url, secret_file } => {
+                let origin = url.origin().ascii_serialization();
+                ("webhook", origin, Box::new(Webhook::open(url, secret_file)?))
+            }
+            Destination::Topic { arn, endpoint_url } => {
+                let topic = Topic::open(arn, &at(endpoint_url)).await;
+                ("sns", arn.to_string(), Box::new(topic))
+            }
+            Destination::Stream { arn, endpoint_url } => {
+                let stream = Stream::open(arn, &at(endpoint_url)).await;
+                ("kinesis", arn.to_string(), Box::new(stream))
+            }
+        };
         Ok(Self {
-            name: name_of(&configured.url),
-            url: configured.url.clone(),
-            secret,
+            name: name_of(&configured.to),
             events: configured.events.clone(),
-            client,
+            sink,
             places: Semaphore::new(DELIVERIES_MAX),
-            health: Mutex::default(),
+            standing: Mutex::new(Standing::new(kind, shown)),
         })
     }
 
-    async fn post(&self, notice: &Notice, record: &DomainRecord, timestamp: u64) -> Delivery {
-        let body = Body {
-            r#type: &notice.kind,
-            timestamp: notice.at.rfc3339(),
-            data: Data { detail: &notice.detail, domain: DomainView::from(record) },
-        };
-        let Ok(body) = serde_json::to_vec(&body) else {
-            return Delivery::Failed { detail: "the record is not JSON".to_owned() };
-        };
-        let sent = self
-            .client
-            .post(self.url.clone())
-            .header("content-type", "application/json")
-            .header("webhook-id", &notice.id)
-            .header("webhook-timestamp", timestamp)
-            .header("webhook-signature", self.secret.sign(&notice.id, timestamp, &body))
-            .body(body)
-            .send()
-            .await;
-        match sent {
-            // The answer's body is not read: nothing in it matters.
-            Ok(response) if response.status().is_success() => Delivery::Done,
-            Ok(response) => failed(&format!("it answered {}", response.status())),
-            Err(error) => failed(&crate::permission::chain(&error.without_url())),
-        }
+    fn receiver(&self) -> Receiver {
+        Receiver { name: self.name.clone(), in_order: self.sink.keeps_order() }
     }
 
-    fn health(&self) -> std::sync::MutexGuard<'_, Health> {
-        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    fn standing(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn failed(detail: &str) -> Delivery {
-    Delivery::Failed { detail: bounded_detail(&format!("the webhook: {detail}")) }
+/// What stands for a destination in records.
+fn name_of(to: &Destination) -> String {
+    match to {
+        Destination::Webhook { url, .. } => webhook::name_of(url),
+        Destination::Topic { arn, .. } => arn.to_string(),
+        Destination::Stream { arn, .. } => arn.to_string(),
+    }
 }
 
-/// Short, and says nothing about the URL.
-fn name_of(url: &Url) -> String {
-    let hash = digest(&SHA256, url.as_str().as_bytes());
-    hash.as_ref().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Why webhooks cannot be sent.
+/// Why events cannot be told.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotifyError {
@@ -182,5 +198,11 @@ pub enum NotifyError {
 }
 
 #[cfg(test)]
+#[path = "aws_tests.rs"]
+mod aws_tests;
+#[cfg(test)]
 #[path = "notify_tests.rs"]
 mod tests;
+#[cfg(test)]
+#[path = "wire_tests.rs"]
+mod wire_tests;

@@ -31,7 +31,7 @@ async fn take(
 
 struct Stage {
     platform: Platform,
-    webhooks: Webhooks,
+    sinks: Sinks,
     _secret: tempfile::NamedTempFile,
 }
 
@@ -44,21 +44,21 @@ async fn stage(status: u16) -> Stage {
     tokio::spawn(async move { axum::serve(listener, app).await });
     let secret = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(secret.path(), SECRET).unwrap();
+    let (url, secret_file) = (url.parse().unwrap(), secret.path().to_owned());
     let configured = config::Notify {
-        url: url.parse().unwrap(),
-        secret_file: secret.path().to_owned(),
+        to: Destination::Webhook { url, secret_file },
         events: vec!["certificate.issued".to_owned()],
     };
-    let webhooks = Webhooks::new(&[configured], Arc::new(SystemClock)).unwrap();
-    Stage { platform, webhooks, _secret: secret }
+    let sinks = Sinks::open(&[configured], Arc::new(SystemClock)).await.unwrap();
+    Stage { platform, sinks, _secret: secret }
 }
 
-fn record() -> DomainRecord {
+pub(super) fn record() -> DomainRecord {
     let domain = DomainName::parse("a.example.com").unwrap();
     DomainRecord::registered(domain, Registration::default(), Timestamp::from_secs(1))
 }
 
-fn notice(to: &str) -> Notice {
+pub(super) fn notice(to: &str) -> Notice {
     Notice {
         id: "msg_1".into(),
         to: to.into(),
@@ -74,13 +74,14 @@ fn notice(to: &str) -> Notice {
 #[tokio::test]
 async fn a_delivery_carries_the_event_the_record_and_a_signature_that_fits() {
     let stage = stage(204).await;
-    let to = stage.webhooks.receivers("certificate.issued");
-    assert!(stage.webhooks.receivers("domain.parked").is_empty(), "not asked for");
+    let to = stage.sinks.receivers("certificate.issued");
+    assert!(stage.sinks.receivers("domain.parked").is_empty(), "not asked for");
     assert!(!to[0].name.contains("swordfish"));
-    let outcome = stage.webhooks.deliver(&notice(&to[0].name), &record()).await;
+    let outcome = stage.sinks.deliver(&notice(&to[0].name), &record()).await;
     assert_eq!(outcome, Delivery::Done);
     let (headers, body) = stage.platform.got.lock().unwrap().pop().unwrap();
     let told: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(told["id"], "msg_1");
     assert_eq!(told["type"], "certificate.issued");
     assert_eq!(told["timestamp"], "2026-01-01T00:00:00Z");
     assert_eq!(told["data"]["domain"]["domain"], "a.example.com");
@@ -92,14 +93,19 @@ async fn a_delivery_carries_the_event_the_record_and_a_signature_that_fits() {
 #[tokio::test]
 async fn a_redirect_is_not_followed_and_a_receiver_in_trouble_is_left_alone() {
     let stage = stage(302).await;
-    let to = stage.webhooks.receivers("certificate.issued").remove(0).name;
+    let to = stage.sinks.receivers("certificate.issued").remove(0).name;
     for _ in 0..sealwax_core::health::FAILURES_MAX {
-        let outcome = stage.webhooks.deliver(&notice(&to), &record()).await;
+        let outcome = stage.sinks.deliver(&notice(&to), &record()).await;
         let Delivery::Failed { detail } = outcome else { panic!("{outcome:?}") };
         assert!(detail.contains("302") && !detail.contains("swordfish"), "{detail}");
     }
-    let left_alone = stage.webhooks.deliver(&notice(&to), &record()).await;
-    let Delivery::Busy { until: Some(_), .. } = left_alone else { panic!("{left_alone:?}") };
+    let left_alone = stage.sinks.deliver(&notice(&to), &record()).await;
+    let Delivery::Busy { until: Some(_), detail } = left_alone else { panic!("{left_alone:?}") };
+    assert!(detail.contains("302"), "{detail}");
+    let shown = stage.sinks.standings().remove(0);
+    assert_eq!((shown.kind.as_str(), shown.errors_in_a_row), ("webhook", 5));
+    let origin = shown.receiver;
+    assert!(origin.starts_with("http://127.0.0.1:") && !origin.contains("hook"), "{origin}");
     let tried = stage.platform.got.lock().unwrap().len();
     assert_eq!(tried, usize::try_from(sealwax_core::health::FAILURES_MAX).unwrap());
 }
@@ -107,6 +113,6 @@ async fn a_redirect_is_not_followed_and_a_receiver_in_trouble_is_left_alone() {
 #[tokio::test]
 async fn a_receiver_that_is_not_configured_any_more_is_told_nothing() {
     let stage = stage(204).await;
-    let outcome = stage.webhooks.deliver(&notice("another"), &record()).await;
+    let outcome = stage.sinks.deliver(&notice("another"), &record()).await;
     assert_eq!(outcome, Delivery::NoReceiver);
 }

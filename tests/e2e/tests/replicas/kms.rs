@@ -1,23 +1,8 @@
 //! A key-encryption key that is in KMS (moto's) and in no file.
 
 use sealwax_testkit::{Moto, PATIENCE, Port, Process, http, sealwax_binary};
-use serde_json::Value;
+use serde_json::json;
 use tempfile::TempDir;
-
-/// Not checked by moto, but it finds the service and the region in there.
-const AUTHORIZATION: &str = "AWS4-HMAC-SHA256 Credential=test/20270101/eu-central-1/kms/\
-                             aws4_request, SignedHeaders=host, Signature=0";
-
-async fn ask(moto: &Moto, call: &str, body: &str) -> Value {
-    let mut request = http::request("POST", "/", "localhost", body.to_owned()).unwrap();
-    let headers = request.headers_mut();
-    headers.insert("content-type", "application/x-amz-json-1.1".parse().unwrap());
-    headers.insert("x-amz-target", format!("TrentService.{call}").parse().unwrap());
-    headers.insert("authorization", AUTHORIZATION.parse().unwrap());
-    let answer = http::send(moto.address(), request).await.unwrap();
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    serde_json::from_str(&answer.text()).unwrap_or_default()
-}
 
 fn config(folder: &TempDir, admin: &Port, arn: &str) -> String {
     let (xds, edge) = (Port::free().unwrap(), Port::free().unwrap());
@@ -53,7 +38,7 @@ async fn until_ready(process: &mut Process, admin: &Port) {
 #[tokio::test]
 async fn a_control_plane_starts_and_restarts_with_its_key_in_kms() {
     let moto = Moto::start().await.unwrap();
-    let made = ask(&moto, "CreateKey", "{}").await;
+    let made = moto.call("kms", "TrentService.CreateKey", &json!({})).await.unwrap();
     let arn = made["KeyMetadata"]["Arn"].as_str().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let admin = Port::free().unwrap();

@@ -25,7 +25,8 @@ export async function fleet(recent) {
       hours(seen),
       census && Object.keys(census.causes).length ? causes(census) : null,
       issuers(seen), seen.budgets.length ? budgets(seen) : null,
-      seen.campaign ? campaign(seen.campaign) : null, atEdges(edges), queue(seen), happenings(recent)),
+      seen.campaign ? campaign(seen.campaign) : null, seen.receivers.length ? receivers(seen) : null,
+      atEdges(edges), queue(seen), happenings(recent)),
   ];
 }
 
@@ -93,6 +94,16 @@ function campaign(one) {
     ["why", one.reason || "–"],
   ]));
 }
+
+const receivers = (seen) => card("Receivers of events", table("Receivers of events",
+  ["Kind", "Receiver", "Health", "Last success", "Last error"], seen.receivers.map((one) => [
+    one.kind,
+    one.receiver,
+    one.errors_in_a_row === 0 ? el("span", { class: "good" }, one.last_success_at ? "well" : "nothing to tell yet")
+      : el("span", { class: "bad" }, one.misconfigured ? "someone must act" : `${one.errors_in_a_row} errors in a row`),
+    time(one.last_success_at),
+    one.last_error ? el("span", {}, time(one.last_error_at), " ", one.last_error) : "–",
+  ])));
 
 const atEdges = (edges) => card("Edges", edges.length === 0 ? el("p", { class: "soft" }, "None is connected.") : connected(edges));
 

@@ -4,6 +4,7 @@ mod edges;
 mod issuers;
 mod parts;
 mod preflight;
+mod receivers;
 
 use http::Method;
 use sealwax_core::Clock as _;
@@ -115,6 +116,7 @@ async fn from_the_process(client: &AdminClient) -> Vec<Check> {
         Err(failed) => checks.push(Check::failed("edges", failed.message)),
     }
     checks.extend(fleet.issuers.iter().map(issuers::standing));
+    checks.extend(receivers::standing(&fleet));
     checks.push(parts::work(&fleet));
     checks.push(parts::limits(&fleet));
     checks.push(parts::certificates(&fleet));
