@@ -126,12 +126,31 @@ impl Notifier for Nobody {
     }
 }
 
-/// Puts events into the record's outbox, one notice for each receiver. What no longer fits is
-/// dropped, oldest first, and returned.
+/// Puts events into the record's outbox, one notice for each receiver, for a writer that delivers
+/// them itself as soon as they are written. What no longer fits is dropped, oldest first, and
+/// returned.
 pub fn enqueue(
     record: &mut DomainRecord,
     events: &[LifecycleEvent],
     notifier: &dyn Notifier,
+) -> Vec<Notice> {
+    put(record, events, notifier, FIRST_GRACE)
+}
+
+/// As [`enqueue`], for a writer that delivers nothing: whoever looks at the store next does.
+pub fn leave(
+    record: &mut DomainRecord,
+    events: &[LifecycleEvent],
+    notifier: &dyn Notifier,
+) -> Vec<Notice> {
+    put(record, events, notifier, Span::ZERO)
+}
+
+fn put(
+    record: &mut DomainRecord,
+    events: &[LifecycleEvent],
+    notifier: &dyn Notifier,
+    grace: Span,
 ) -> Vec<Notice> {
     for event in events {
         for to in notifier.receivers(&event.kind) {
@@ -143,7 +162,7 @@ pub fn enqueue(
                 at: event.at,
                 detail: bounded_detail(&event.detail),
                 attempts: 0,
-                next_at: event.at + FIRST_GRACE,
+                next_at: event.at + grace,
             });
         }
     }
@@ -292,6 +311,13 @@ mod tests {
         assert_eq!(record.outbox[0].next_at, at(25));
         let (record, _) = delivered(record, &id, &busy(Some(at(600))), at(25), &Zero);
         assert_eq!(record.outbox[0].next_at, at(600), "no earlier than is worth it");
+    }
+
+    #[test]
+    fn what_its_writer_leaves_is_due_at_once() {
+        let mut record = record();
+        assert!(leave(&mut record, &[event("certificate.issued", 7)], &Two).is_empty());
+        assert_eq!(record.wake_at(), Some(at(7)));
     }
 
     #[test]

@@ -186,7 +186,7 @@ impl Certificates {
         record.updated_at = happened.at;
         let events = vec![happened];
         // What is dropped for it is the oldest of sixteen that nobody took.
-        notice::enqueue(&mut record, &events, &*self.notifier);
+        notice::leave(&mut record, &events, &*self.notifier);
         let change =
             Change { events, certificate, announce: true, ..Change::of(record.clone(), expected) };
         match self.store.write(change).await {

@@ -287,7 +287,7 @@ impl Registry {
         let token = stored.record.work.token().and_then(|token| ChallengeToken::parse(token).ok());
         let mut record = apply::removed(stored.record, now);
         let events = vec![event(now, REMOVED, String::new())];
-        notice::enqueue(&mut record, &events, &*self.notifier);
+        notice::leave(&mut record, &events, &*self.notifier);
         let change = Change {
             certificate: CertificateChange::Remove,
             withdraw: token,

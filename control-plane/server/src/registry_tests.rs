@@ -267,7 +267,7 @@ async fn a_removal_is_told_from_the_store_and_the_domain_is_gone_for_everyone_el
     let stored = world.store.load(std::slice::from_ref(&domain)).await.unwrap().remove(0).unwrap();
     let left = stored.stored.record;
     assert_eq!(left.outbox.first().map(|notice| notice.kind.as_str()), Some("domain.removed"));
-    assert!(left.wake_at().is_some(), "a crash does not lose it");
+    assert_eq!(left.wake_at(), Some(left.updated_at), "a crash does not lose it");
     let step =
         sealwax_core::decide(&left, &sealwax_core::Sight::default(), "me", left.wake_at().unwrap());
     assert!(matches!(step, sealwax_core::Step::Notify(_)), "{step:?}");
