@@ -16,6 +16,7 @@ pub mod budget;
 pub mod campaign;
 pub mod certificate;
 pub mod clock;
+pub mod dead_letters;
 pub mod decide;
 pub mod failure;
 pub mod health;

@@ -9,6 +9,7 @@ mod announce;
 mod budget;
 pub mod campaign;
 pub mod changes;
+mod dead_letters;
 mod in_flight;
 mod issuers;
 mod keys;
@@ -26,6 +27,7 @@ mod watching;
 
 pub use announce::Announcer;
 pub use budget::BudgetLeft;
+pub use dead_letters::DeadLetterList;
 pub use keys::{KeyError, KeyMaker};
 pub use lanes::Lane;
 pub use parts::{Parts, Settings};

@@ -1,7 +1,8 @@
 //! Delivering what the platform wants to hear of.
 
+use sealwax_core::dead_letters::DeadLetter;
 use sealwax_core::store::{Change, Expected};
-use sealwax_core::{Delivery, Notice, notice};
+use sealwax_core::{Delivery, Notice, Timestamp, notice};
 
 use crate::run::{Progress, Run, RunError, Workflow};
 use crate::step::event;
@@ -37,8 +38,20 @@ impl Workflow {
         if let Some(dropped) = given_up {
             let said = format!("{} {}: {seen}", dropped.kind, dropped.id);
             change.events.push(event(now, "notification.dropped", said));
+            let letter = DeadLetter::of(dropped, domain.clone(), seen, now);
+            self.list_dead(&[letter], now).await;
         }
         self.release(run, change).await?;
         Ok(Progress::Onward)
+    }
+
+    /// Puts what is given up where operators look. The domain's events have it in any case.
+    pub(crate) async fn list_dead(&self, letters: &[DeadLetter], now: Timestamp) {
+        if letters.is_empty() {
+            return;
+        }
+        if let Err(error) = self.shared.dead_letters.add(letters, now).await {
+            tracing::warn!(%error, letters = letters.len(), "the dead letter list was not written");
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use sealwax_core::dead_letters::DeadLetter;
 use sealwax_core::notice;
 use sealwax_core::preflight::Findings;
 use sealwax_core::store::{
@@ -14,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::budget::Budgets;
+use crate::dead_letters::DeadLetterList;
 use crate::issuers::Houses;
 use crate::lease_watch::LeaseWatch;
 use crate::parts::{Parts, Settings};
@@ -67,6 +69,7 @@ pub(crate) struct Shared {
     pub(crate) leases: LeaseWatch,
     pub(crate) budgets: Budgets,
     pub(crate) houses: Houses,
+    pub(crate) dead_letters: DeadLetterList,
     /// Domains acted on at a time; a run gives its place up while it only waits.
     pub(crate) acting: Arc<Semaphore>,
     /// Questions about renewals at a time: they wait for a CA without a place to act, and must
@@ -117,8 +120,19 @@ impl Workflow {
         let leases = LeaseWatch::default();
         let budgets = Budgets::new(&parts.store, &settings.limits);
         let houses = Houses::default();
+        let dead_letters = DeadLetterList::new(Arc::clone(&parts.store));
         let asking = Semaphore::new(ASKING_MAX);
-        let shared = Shared { parts, settings, leases, budgets, houses, acting, asking, lease_ids };
+        let shared = Shared {
+            parts,
+            settings,
+            leases,
+            budgets,
+            houses,
+            dead_letters,
+            acting,
+            asking,
+            lease_ids,
+        };
         Self { shared: Arc::new(shared) }
     }
 
@@ -247,7 +261,8 @@ impl Workflow {
         change.record.updated_at = now;
         change.expected = run.expected;
         change.events.splice(0..0, run.untold.drain(..));
-        self.enqueue(run, &mut change, now);
+        let crowded_out = self.enqueue(run, &mut change, now);
+        self.list_dead(&crowded_out, now).await;
         run.record = change.record.clone();
         run.expected = Expected::Version(self.shared.parts.store.write(change).await?);
         run.fresh_at = Instant::now();
@@ -256,15 +271,19 @@ impl Workflow {
     }
 
     /// What the platform wants to hear of goes into the store with what happened.
-    fn enqueue(&self, run: &mut Run, change: &mut Change, now: Timestamp) {
+    /// What there is no room for is given up.
+    fn enqueue(&self, run: &mut Run, change: &mut Change, now: Timestamp) -> Vec<DeadLetter> {
         let waiting = change.record.outbox.len();
         let notifier = &*self.shared.parts.notifier;
         let dropped = notice::enqueue(&mut change.record, &change.events, notifier);
         run.sight.notices |= change.record.outbox.len() + dropped.len() > waiting;
         let room = EVENTS_PER_CHANGE_MAX.saturating_sub(change.events.len());
-        change.events.extend(dropped.into_iter().take(room).map(|notice| {
-            let detail = format!("{} {}: too many others wait", notice.kind, notice.id);
+        let why = "too many others wait";
+        change.events.extend(dropped.iter().take(room).map(|notice| {
+            let detail = format!("{} {}: {why}", notice.kind, notice.id);
             event(now, "notification.dropped", detail)
         }));
+        let domain = &run.record.domain;
+        dropped.into_iter().map(|notice| DeadLetter::of(notice, domain.clone(), why, now)).collect()
     }
 }

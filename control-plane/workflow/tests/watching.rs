@@ -168,7 +168,13 @@ async fn a_notification_whose_receiver_rests_all_the_while_is_given_up_with_the_
     assert!(
         dropped.detail.contains("certificate.issued") && dropped.detail.contains("no such topic")
     );
-    assert!(dropped.at > world.clock.now() - DAY.scale(3, 1), "{dropped:?}");
+    let listed = sealwax_workflow::DeadLetterList::new(world.store.clone()).read().await.unwrap();
+    let [letter] = listed.newest_first() else { panic!("{listed:?}") };
+    assert_eq!((&letter.domain, letter.to.as_str()), (&domain, "platform"));
+    assert_eq!((letter.at, letter.detail.as_str()), (dropped.at, "no such topic"));
+    assert!(dropped.detail.contains(&letter.id), "{dropped:?}");
+    let days = letter.at.since(letter.happened_at).secs() / 86_400;
+    assert_eq!(days, 2, "{letter:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -90,6 +90,7 @@ fn world() -> World {
 
 /// The API over a registry, without a process around it.
 pub(crate) fn api(registry: Registry, certificates: Certificates, feed: Feed) -> AdminApi {
+    let dead_letters = DeadLetterList::new(Arc::clone(&certificates.store));
     let campaigns =
         Campaigns::new(Arc::clone(&certificates.store), Arc::clone(&certificates.clock));
     AdminApi {
@@ -97,6 +98,7 @@ pub(crate) fn api(registry: Registry, certificates: Certificates, feed: Feed) ->
         certificates,
         accounts: Accounts::default(),
         campaigns,
+        dead_letters,
         health: Arc::new(Well(Ok(()))),
         fleet: Arc::new(NoParts),
         feed,

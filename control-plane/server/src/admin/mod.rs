@@ -14,6 +14,7 @@ mod health;
 mod issuers;
 mod limit;
 mod name;
+mod notifications;
 mod openapi;
 mod problems;
 mod scope;
@@ -28,6 +29,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post, put};
+use sealwax_workflow::DeadLetterList;
 use sealwax_workflow::campaign::Campaigns;
 use tokio_util::sync::CancellationToken;
 
@@ -50,6 +52,7 @@ pub use fleet::{BudgetView, EdgeView, EdgesView, Fleet, FleetView, LaneView, Nac
 pub use health::{Health, Troubles};
 pub use issuers::{AccountView, IssuerView, IssuersView};
 pub use name::{NameError, parse_name};
+pub use notifications::{DroppedEventView, DroppedView};
 pub use openapi::openapi;
 pub use scope::{Scope, Tokens};
 pub use stream::HappeningView;
@@ -71,6 +74,8 @@ pub struct AdminApi {
     pub accounts: Accounts,
     /// Replacing many certificates.
     pub campaigns: Campaigns,
+    /// What the platform could not be told.
+    pub dead_letters: DeadLetterList,
     /// Whether the process can do its work.
     pub health: Arc<dyn Health>,
     /// The process's own parts.
@@ -119,6 +124,7 @@ impl AdminApi {
             .route("/v1/fleet", get(fleet::glance))
             .route("/v1/edges", get(fleet::edges))
             .route("/v1/issuers", get(issuers::list))
+            .route("/v1/notifications/dropped", get(notifications::dropped))
             .route("/v1/issuers/{issuer}/account", put(issuers::adopt))
             .route("/metrics", get(health::metrics))
             .layer(from_fn_with_state(gate, gate::check));

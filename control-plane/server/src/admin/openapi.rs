@@ -5,7 +5,7 @@ use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{batch, campaign, certificate, domains, fleet, health, issuers, stream};
+use super::{batch, campaign, certificate, domains, fleet, health, issuers, notifications, stream};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -34,6 +34,7 @@ use super::{batch, campaign, certificate, domains, fleet, health, issuers, strea
         campaign::pause,
         campaign::resume,
         campaign::cancel,
+        notifications::dropped,
         health::alive,
         health::ready,
         health::metrics,

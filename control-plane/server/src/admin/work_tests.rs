@@ -1,5 +1,8 @@
 //! Certificates, accounts and campaigns.
 
+use sealwax_core::Timestamp;
+use sealwax_protocol::DomainName;
+
 use super::*;
 
 #[tokio::test]
@@ -65,6 +68,36 @@ async fn an_account_is_taken_over_for_an_issuer_there_is() {
         let path = format!("/v1/issuers/nobody/account/{word}");
         assert_eq!(world.json(Method::POST, &path, "").await.0, 404);
     }
+}
+
+#[tokio::test]
+async fn what_was_given_up_is_listed_newest_first() {
+    let world = world();
+    let path = "/v1/notifications/dropped";
+    let (status, view) = world.json(Method::GET, path, "").await;
+    assert_eq!((status, view), (200, json!({"dropped": [], "older": 0})));
+    let letter = |id: &str| sealwax_core::dead_letters::DeadLetter {
+        id: id.to_owned(),
+        at: Timestamp::from_secs(1_767_225_600),
+        domain: DomainName::parse("a.example.com").unwrap(),
+        to: "arn:aws:sns:eu-central-1:1:t".to_owned(),
+        kind: "certificate.issued".to_owned(),
+        happened_at: Timestamp::from_secs(1_767_225_500),
+        detail: "NotFound".to_owned(),
+    };
+    let (list, now) = (&world.api.dead_letters, Timestamp::from_secs(1_767_225_600));
+    for id in ["msg_1", "msg_2", "msg_1"] {
+        list.add(&[letter(id)], now).await.unwrap();
+    }
+    let (_, view) = world.json(Method::GET, path, "").await;
+    let shown = |id: &str| {
+        json!({
+            "id": id, "type": "certificate.issued", "timestamp": "2025-12-31T23:58:20Z",
+            "domain": "a.example.com", "receiver": "arn:aws:sns:eu-central-1:1:t",
+            "dropped_at": "2026-01-01T00:00:00Z", "detail": "NotFound",
+        })
+    };
+    assert_eq!(view, json!({"dropped": [shown("msg_2"), shown("msg_1")], "older": 0}));
 }
 
 #[tokio::test]

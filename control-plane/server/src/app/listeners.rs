@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures::StreamExt as _;
 use sealwax_protocol::DomainName;
+use sealwax_workflow::DeadLetterList;
 use sealwax_xds::XdsServer;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -63,6 +64,7 @@ impl Listeners {
             certificates: app.certificates.clone(),
             accounts: app.accounts.clone(),
             campaigns: app.campaigns.clone(),
+            dead_letters: DeadLetterList::new(Arc::clone(&app.store)),
             health: Arc::new(ProcessHealth::new(app)),
             fleet: Arc::new(ProcessFleet::new(app)),
             feed: app.watch.feed.clone(),

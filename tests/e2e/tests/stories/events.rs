@@ -79,6 +79,21 @@ async fn a_domains_life_is_told_to_a_topic_and_into_a_stream_though_another_topi
     let issued = async || (streamed(&moto).await == ["certificate.issued"]).then_some(());
     wait_until("the issuance in the stream", PATIENCE, issued).await.unwrap();
 
+    let doctor = ["--json", "doctor", "--config", "sealwax.toml"];
+    let output = line.control_plane.run(&doctor).await.unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stdout).unwrap();
+    let checks: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |receiver: &str| {
+        let found = checks.iter().find(|check| check["check"] == format!("events to {receiver}"));
+        found.unwrap_or_else(|| panic!("{receiver}: {said}")).clone()
+    };
+    assert_eq!(of(&format!("sns {TOPIC}"))["verdict"], "ok");
+    assert_eq!(of(&format!("kinesis {STREAM}"))["verdict"], "ok");
+    let missing = of(&format!("sns {TOPIC}-missing"));
+    assert_eq!(missing["verdict"], "failed");
+    assert!(missing["detail"].as_str().unwrap().contains("[[notify]] sns_topic"), "{missing}");
+
     let removed = admin.send("DELETE", "/v1/domains/blog.example.com", "").await.unwrap();
     assert!((200..300).contains(&removed.status), "{}", removed.text());
     let both = ["certificate.issued", "domain.removed"];
@@ -96,19 +111,4 @@ async fn a_domains_life_is_told_to_a_topic_and_into_a_stream_though_another_topi
     kinds.sort_unstable();
     assert_eq!(kinds, both);
     assert!(events.iter().all(|event| event["data"]["domain"]["domain"] == "blog.example.com"));
-
-    let doctor = ["--json", "doctor", "--config", "sealwax.toml"];
-    let output = line.control_plane.run(&doctor).await.unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    let said = String::from_utf8(output.stdout).unwrap();
-    let checks: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let of = |receiver: &str| {
-        let found = checks.iter().find(|check| check["check"] == format!("events to {receiver}"));
-        found.unwrap_or_else(|| panic!("{receiver}: {said}")).clone()
-    };
-    assert_eq!(of(&format!("sns {TOPIC}"))["verdict"], "ok");
-    assert_eq!(of(&format!("kinesis {STREAM}"))["verdict"], "ok");
-    let missing = of(&format!("sns {TOPIC}-missing"));
-    assert_eq!(missing["verdict"], "failed");
-    assert!(missing["detail"].as_str().unwrap().contains("[[notify]] sns_topic"), "{missing}");
 }

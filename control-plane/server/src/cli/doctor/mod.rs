@@ -17,7 +17,7 @@ use super::exit::{FAILED, Failed, Outcome};
 use super::output::Output;
 use super::serve::load;
 use super::table::table;
-use crate::admin::{EdgesView, FleetView};
+use crate::admin::{DroppedView, EdgesView, FleetView};
 use crate::app::outlook;
 use crate::system::SystemClock;
 
@@ -117,6 +117,12 @@ async fn from_the_process(client: &AdminClient) -> Vec<Check> {
     }
     checks.extend(fleet.issuers.iter().map(issuers::standing));
     checks.extend(receivers::standing(&fleet));
+    let dropped: Result<DroppedView, Failed> =
+        client.ask(Method::GET, &["v1", "notifications", "dropped"], &[], NO_BODY).await;
+    checks.push(match dropped {
+        Ok(list) => receivers::dead_letters(&list, SystemClock.now()),
+        Err(failed) => Check::failed("events given up", failed.message),
+    });
     checks.push(parts::work(&fleet));
     checks.push(parts::limits(&fleet));
     checks.push(parts::certificates(&fleet));
