@@ -14,6 +14,7 @@ use sealwax_protocol::{ChallengeToken, DomainName};
 use sealwax_workflow::Lane;
 
 pub use error::RegistryError;
+pub use together::Known;
 
 /// How often an operation starts anew because someone else wrote the record first.
 const RELOADS_MAX: u32 = 8;

@@ -99,6 +99,26 @@ fn certificate(renew_at: u64) -> CertificateFacts {
 }
 
 #[tokio::test]
+async fn several_at_once_come_to_the_same_whether_they_are_looked_at_first() {
+    for known in [Known::Unlikely, Known::Likely] {
+        let world = world(false);
+        for (there, as_what) in [("a.example.com", "t1"), ("b.example.com", "t2")] {
+            world.registry.put(&name(there), tenant(as_what)).await.unwrap();
+        }
+        world.heard();
+        let wanted = ["new.example.com", "a.example.com", "b.example.com", "last.example.com"];
+        let wanted = wanted.map(|one| (name(one), tenant("t1"))).to_vec();
+        let put = world.registry.put_all(wanted, known).await;
+        let created: Vec<bool> = put.into_iter().map(|put| put.unwrap().created).collect();
+        assert_eq!(created, [true, false, false, true], "{known:?}");
+        let mut heard = world.heard();
+        heard.sort_unstable();
+        let changed = ["b", "last", "new"].map(|one| format!("changed {one}.example.com"));
+        assert_eq!(heard, changed, "{known:?}: what was as it should be is told to nobody");
+    }
+}
+
+#[tokio::test]
 async fn registering_twice_changes_nothing_and_says_so() {
     let world = world(false);
     let domain = name("a.example.com");

@@ -1,5 +1,7 @@
 //! `POST /v1/domains:batch`: many registrations over one request, streamed both ways.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream};
@@ -18,7 +20,7 @@ use utoipa::ToSchema;
 
 use super::domains::{RegistrationBody, malformed_body};
 use super::{AdminApi, parse_name};
-use crate::registry::RegistryError;
+use crate::registry::{Known, RegistryError};
 use crate::web::{PROBLEM_JSON, Problem};
 
 /// Media type of one JSON value a line.
@@ -66,6 +68,8 @@ pub struct BatchResult {
             content_type = NDJSON),
         (status = "4XX", description = "Refused", body = Problem, content_type = PROBLEM_JSON)))]
 pub(super) async fn register(State(api): State<AdminApi>, body: Body) -> Response {
+    // Once one is met that is there already, more are to be expected: an import that goes on.
+    let met = Arc::new(AtomicBool::new(false));
     let results = lines(body.into_data_stream())
         .enumerate()
         .filter_map(async |(index, line)| {
@@ -74,13 +78,13 @@ pub(super) async fn register(State(api): State<AdminApi>, body: Body) -> Respons
         })
         .ready_chunks(TOGETHER)
         .map(move |lines| {
-            let api = api.clone();
-            async move { several(&api, lines).await }
+            let (api, met) = (api.clone(), Arc::clone(&met));
+            tokio::spawn(async move { several(&api, lines, &met).await })
         })
         .buffered(AT_A_TIME)
         .map(|results| {
-            let spelled: BytesMut = results.iter().flat_map(spelled).collect();
-            Ok::<_, std::convert::Infallible>(spelled.freeze())
+            let spelled: BytesMut = results?.iter().flat_map(spelled).collect();
+            Ok::<_, tokio::task::JoinError>(spelled.freeze())
         });
     ([(CONTENT_TYPE, NDJSON)], Body::from_stream(results)).into_response()
 }
@@ -131,9 +135,14 @@ fn wanted(
 }
 
 /// Registers what can be registered; a result for each line, in order.
-async fn several(api: &AdminApi, lines: Vec<Line>) -> Vec<BatchResult> {
+async fn several(api: &AdminApi, lines: Vec<Line>, met: &AtomicBool) -> Vec<BatchResult> {
     let wanted = lines.iter().filter_map(|line| line.wanted.as_ref().ok().cloned()).collect();
-    let mut put = api.registry.put_all(wanted).await.into_iter();
+    let known = if met.load(Ordering::Relaxed) { Known::Likely } else { Known::Unlikely };
+    let put = api.registry.put_all(wanted, known).await;
+    if put.iter().flatten().any(|put| !put.created) {
+        met.store(true, Ordering::Relaxed);
+    }
+    let mut put = put.into_iter();
     let results = lines.into_iter().map(|Line { number, domain, wanted }| {
         let done = match wanted {
             Ok((name, _)) => put.next().unwrap_or(Err(RegistryError::Contended(name))),

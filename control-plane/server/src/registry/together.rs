@@ -9,13 +9,23 @@ use sealwax_protocol::DomainName;
 
 use super::{Put, Registry, RegistryError, announced, event};
 
+/// Whether some of several domains are there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// Probably none: they are written, and looked at only if that fails.
+    Unlikely,
+    /// Probably: they are looked at first.
+    Likely,
+}
+
 impl Registry {
     /// [`Self::put`] for several domains, in few steps of the store; the results in order.
     pub async fn put_all(
         &self,
         wanted: Vec<(DomainName, Registration)>,
+        known: Known,
     ) -> Vec<Result<Put, RegistryError>> {
-        let mut done: Vec<Option<Put>> = self.put_new(&wanted).await;
+        let mut done: Vec<Option<Put>> = self.put_new(&wanted, known).await;
         done.resize(wanted.len(), None);
         // One after the other where a name comes twice: the later line has the last word.
         let names: HashSet<&DomainName> = wanted.iter().map(|(domain, _)| domain).collect();
@@ -32,9 +42,19 @@ impl Registry {
 
     /// Registers those that can be registered together: good, new, named once. What is left out is
     /// for [`Self::put`], which says why.
-    async fn put_new(&self, wanted: &[(DomainName, Registration)]) -> Vec<Option<Put>> {
-        let names: Vec<DomainName> = wanted.iter().map(|(domain, _)| domain.clone()).collect();
-        let Ok(found) = self.store.load(&names).await else { return Vec::new() };
+    async fn put_new(
+        &self,
+        wanted: &[(DomainName, Registration)],
+        known: Known,
+    ) -> Vec<Option<Put>> {
+        let found = match known {
+            Known::Unlikely => vec![None; wanted.len()],
+            Known::Likely => {
+                let names: Vec<_> = wanted.iter().map(|(domain, _)| domain.clone()).collect();
+                let Ok(found) = self.store.load(&names).await else { return Vec::new() };
+                found
+            }
+        };
         let now = self.clock.now();
         let mut seen = HashSet::new();
         let new: Vec<Option<DomainRecord>> = wanted
