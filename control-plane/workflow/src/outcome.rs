@@ -78,9 +78,10 @@ impl Workflow {
         run: &mut Run,
         refusal: &Refusal,
     ) -> Result<Progress, RunError> {
+        self.count_failure(run, refusal.cause).await;
+        // Counting writes to the store, which may take its time: the schedule starts after it.
         let now = self.shared.parts.clock.now();
         let jitter = &*self.shared.parts.jitter;
-        self.count_failure(run, refusal.cause).await;
         let given_up = apply::gave_up(run.record.clone(), refusal, now, jitter);
         self.settle(run, given_up).await
     }
