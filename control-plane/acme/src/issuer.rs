@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use instant_acme::{
-    Account, CertificateIdentifier, ChallengeType, Error, Identifier, NewOrder, Order,
-    OrderStatus as AcmeStatus, RevocationRequest,
+    Account, AuthorizationStatus, CertificateIdentifier, ChallengeType, Error, Identifier,
+    NewOrder, Order, OrderStatus as AcmeStatus, RevocationRequest,
 };
 use rustls::pki_types::CertificateDer;
 use sealwax_core::issuer::{
@@ -355,6 +355,26 @@ impl AcmeIssuer {
         Chain::from_pem(pem).map_err(|error| IssueError::Protocol { detail: error.to_string() })
     }
 
+    async fn relinquish_once(&self, order_url: &str) -> Result<(), IssueError> {
+        let mut order = match self.orders.take_in(order_url, AcmeStatus::Ready) {
+            Some(order) => order,
+            None => self.fetch(order_url).await?.0,
+        };
+        self.look_at_authorization(&mut order).await?;
+        let (given_up, _) = ask!(self.clock, Step::Authorization, async {
+            let mut authorizations = order.authorizations();
+            let Some(mut authorization) = authorizations.next().await.transpose()? else {
+                return Err(Error::Str("authorization"));
+            };
+            // Only what is valid could be relied on.
+            if authorization.status == AuthorizationStatus::Valid {
+                authorization.deactivate().await?;
+            }
+            Ok(())
+        })?;
+        Ok(given_up)
+    }
+
     async fn revoke_once(&self, leaf_der: &[u8]) -> Result<(), IssueError> {
         let account = self.account().await?;
         let certificate = CertificateDer::from_slice(leaf_der);
@@ -413,6 +433,10 @@ impl Issuer for AcmeIssuer {
 
     async fn revoke(&self, leaf_der: &[u8]) -> Result<(), IssueError> {
         present!(self, self.revoke_once(leaf_der))
+    }
+
+    async fn relinquish(&self, order_url: &str) -> Result<(), IssueError> {
+        present!(self, self.relinquish_once(order_url))
     }
 
     async fn caa_identity(&self) -> CaaIdentity {

@@ -120,15 +120,15 @@ impl Ca {
     }
 }
 
-fn down() -> IssueError {
+pub(crate) fn down() -> IssueError {
     IssueError::Retry { after: None, detail: "503".into() }
 }
 
-fn lost() -> IssueError {
+pub(crate) fn lost() -> IssueError {
     IssueError::UnknownOutcome { detail: "connection reset".into() }
 }
 
-fn gone() -> IssueError {
+pub(crate) fn gone() -> IssueError {
     IssueError::OrderGone { detail: "no such order".into() }
 }
 
@@ -140,7 +140,7 @@ fn limited(world: &World) -> IssueError {
     IssueError::RateLimited { until, scope, detail: "slow down".into() }
 }
 
-const FAILS: Fails<IssueError> = Fails { refused: down, lost, limited };
+pub(crate) const FAILS: Fails<IssueError> = Fails { refused: down, lost, limited };
 
 impl Gate {
     fn reach_ca(&self) -> Result<(), IssueError> {
@@ -160,6 +160,7 @@ impl Gate {
         }
         let domain = &request.domain;
         world.watch.order_placed(domain);
+        world.watch.check_tried(world, self.life.instance, domain);
         let now = world.time.now();
         let mut books = world.ca.0.lock().unwrap();
         books.settle_all(world, now);
@@ -321,7 +322,8 @@ impl Books {
             if order.status == OrderStatus::Pending
                 && order.validated_at.is_some_and(|at| at <= now)
             {
-                order.refusal = validate(world, order);
+                order.refusal = validate(world, &order.domain, &order.token);
+                world.watch.validated(&order.domain, order.refusal.is_none());
                 if order.refusal.is_some() {
                     order.status = OrderStatus::Invalid;
                     let number = u32::try_from(world.number(&order.domain)).unwrap();
@@ -349,13 +351,17 @@ impl Books {
 }
 
 /// Fetches the answer, as any edge would give it.
-fn validate(world: &World, order: &Order) -> Option<Refusal> {
+pub(crate) fn validate(
+    world: &World,
+    domain: &DomainName,
+    token: &ChallengeToken,
+) -> Option<Refusal> {
     let refusal = |cause, detail: &str| Some(Refusal { cause, detail: detail.to_owned() });
-    if world.is_broken(&order.domain) {
+    if world.is_broken(domain) {
         return refusal(Cause::DnsNoRecord, "NXDOMAIN");
     }
-    match world.challenge(&order.token) {
-        Some(found) if found == format!("{}.thumb", order.token) => None,
+    match world.challenge(token) {
+        Some(found) if found == format!("{token}.thumb") => None,
         _ => refusal(Cause::ChallengeWrong, "404"),
     }
 }
@@ -366,7 +372,11 @@ pub(crate) fn order_url(work: &sealwax_core::Work) -> Option<&str> {
         Work::Ordered { order_url, .. }
         | Work::Challenged { order_url, .. }
         | Work::Keyed { order_url, .. } => Some(order_url),
-        Work::Idle | Work::Wanted { .. } | Work::Ordering { .. } | Work::Parked => None,
+        Work::Idle
+        | Work::Wanted { .. }
+        | Work::Trial { .. }
+        | Work::Ordering { .. }
+        | Work::Parked => None,
     }
 }
 
@@ -444,6 +454,10 @@ impl Issuer for Gate {
     }
 
     async fn revoke(&self, _leaf_der: &[u8]) -> Result<(), IssueError> {
+        Ok(())
+    }
+
+    async fn relinquish(&self, _order_url: &str) -> Result<(), IssueError> {
         Ok(())
     }
 }

@@ -28,6 +28,7 @@ mod plan;
 mod platform;
 mod replica;
 mod run;
+mod staging;
 mod store;
 mod time;
 mod watch;

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::ca::ISSUER;
 use crate::effects::Gate;
 use crate::keys::{PlainSealer, PooledKeys};
+use crate::staging::{STAGING, StagingGate};
 use crate::store::GatedStore;
 use crate::time::Wall;
 use crate::world::World;
@@ -99,12 +100,15 @@ impl Replica {
         let store: Arc<dyn Store> =
             Arc::new(GatedStore { gate: gate.clone(), inner: Arc::clone(&world.store) });
         let jitter = Dice::of(world.plan.seed, &format!("jitter of {instance}"));
+        let trials = Arc::new(StagingGate(gate.clone())) as Arc<dyn Issuer>;
+        let staging = world.plan.staging.then(|| (ISSUER.to_owned(), trials));
         let parts = Parts {
             store: Arc::clone(&store),
             sealer: Arc::new(PlainSealer),
             permission: Arc::new(gate.clone()) as Arc<dyn Permission>,
             preflight: Arc::new(Clear),
             issuers: vec![Arc::new(gate) as Arc<dyn Issuer>],
+            staging: staging.into_iter().collect(),
             keys: Arc::new(PooledKeys::default()),
             clock: Arc::clone(&clock),
             jitter: Arc::new(jitter),
@@ -116,7 +120,10 @@ impl Replica {
             lease: LEASE,
             key_types: BTreeMap::new(),
             concurrency: 4,
-            limits: BTreeMap::from([(ISSUER.to_owned(), Limits::default())]),
+            limits: BTreeMap::from([
+                (ISSUER.to_owned(), Limits::default()),
+                (STAGING.to_owned(), Limits::staging()),
+            ]),
             gone_grace: Span::from_secs(86_400),
         };
         let queue = Queue::new(Workflow::new(parts, settings));

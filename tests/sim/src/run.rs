@@ -18,6 +18,8 @@ pub struct Report {
     pub refused: Vec<&'static str>,
     /// Orders the CA took.
     pub orders: usize,
+    /// Orders its staging took.
+    pub trials: usize,
     /// Certificates it issued.
     pub certificates: u64,
     /// Effects of all replicas.
@@ -60,6 +62,7 @@ pub fn run(plan: Plan) -> Report {
             broken: world.watch.all_broken(),
             refused: world.ca.refused(),
             orders: world.ca.orders(),
+            trials: world.staging.orders(),
             certificates: world.ca.certificates(),
             effects: world.effects.count(),
             notes: world.notes(),

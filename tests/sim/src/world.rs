@@ -15,6 +15,7 @@ use crate::ca::Ca;
 use crate::effects::{Counter, Effect};
 use crate::plan::{DAY, Plan};
 use crate::replica::Life;
+use crate::staging::Staging;
 use crate::time::{Time, Wall};
 use crate::watch::Watch;
 
@@ -24,6 +25,7 @@ pub(crate) struct World {
     pub(crate) time: Time,
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) ca: Ca,
+    pub(crate) staging: Staging,
     pub(crate) watch: Watch,
     pub(crate) effects: Counter,
     /// In order, then the broken ones.
@@ -46,6 +48,7 @@ impl World {
         Self {
             domains: names.collect(),
             ca: Ca::new(),
+            staging: Staging::default(),
             plan,
             time,
             store: Arc::new(store),
@@ -80,7 +83,8 @@ impl World {
     }
 
     pub(crate) fn is_broken(&self, domain: &DomainName) -> bool {
-        self.number(domain) >= self.plan.domains
+        let mended = self.plan.mended.is_some_and(|at| at <= self.time.passed());
+        self.number(domain) >= self.plan.domains && !mended
     }
 
     /// The platform let this name go: the first one, half-way.

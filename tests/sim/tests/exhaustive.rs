@@ -1,6 +1,7 @@
 //! Each effect of a first certificate and its renewal, struck with everything it can be struck
 //! with, one at a time.
 
+use sealwax_core::Span;
 use sealwax_sim::{Blow, Plan, Strike, run};
 
 #[test]
@@ -63,5 +64,34 @@ fn a_pending_order_that_the_ca_gives_out_again_is_gone_on_with() {
         let report = run(Plan { blow, reuses_orders: true, ..Plan::calm(1, 1) });
         assert_eq!(report.broken, [""; 0], "{}", report.story());
         assert_eq!(report.orders, 3, "{}", report.story());
+    }
+}
+
+/// A name that fails, is tried in staging in vain, is mended, and is then ordered.
+fn mended(replicas: usize) -> Plan {
+    let hours = |hours: u64| Span::from_secs(hours * 3_600);
+    let (mended, length) = (Some(hours(4)), hours(36));
+    Plan { domains: 0, broken: 1, staging: true, mended, length, ..Plan::calm(1, replicas) }
+}
+
+#[test]
+fn whatever_strikes_a_trial_ends_in_a_certificate_from_production() {
+    let calm = run(mended(1));
+    assert_eq!(calm.broken, [""; 0], "{}", calm.story());
+    // The first order, the trials that fail and the one that does not, and the order after it.
+    assert!(calm.trials >= 2, "{}", calm.trials);
+    let orders = calm.orders;
+    for replicas in 1..=2 {
+        let effects = run(mended(replicas)).effects;
+        for nth in 0..effects {
+            for strike in Strike::ALL {
+                let blow = Some(Blow { nth, strike });
+                let report = run(Plan { blow, ..mended(replicas) });
+                let place = format!("{strike:?} at {nth} with {replicas}:\n{}", report.story());
+                assert!(report.broken.is_empty(), "{place}");
+                assert!(report.orders <= orders + 2, "{} orders: {place}", report.orders);
+                assert_eq!(report.certificates, 1, "{place}");
+            }
+        }
     }
 }

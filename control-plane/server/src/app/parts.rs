@@ -90,7 +90,8 @@ impl App {
         let sealer = Arc::clone(&proven) as Arc<dyn Sealer>;
         let (last_good, keeper) = open_last_good(&config.store)?.unzip();
         let acme = issuers::build(&config.issuers, &store, &sealer, &clock)?;
-        let issuers = eyes.issuers(acme.clone());
+        let issuers = eyes.issuers(acme.issuers.clone());
+        let staging = acme.tried(eyes.issuers(acme.stagings.clone()));
         let announcements = Arc::new(Announcements::default());
         let notifier: Arc<dyn Notifier> =
             Arc::new(Webhooks::new(&config.notify, Arc::clone(&clock))?);
@@ -110,6 +111,7 @@ impl App {
                 permission: eyes.permission(permission(&config.permission)?),
                 preflight: eyes.preflight(outlook::build(config)),
                 issuers,
+                staging,
                 keys: Arc::new(LocalKeys),
                 clock: Arc::clone(&clock),
                 jitter: Arc::clone(&jitter),
@@ -149,7 +151,7 @@ impl App {
             announcements,
             watch,
             certificates,
-            accounts: Accounts::of(&acme, &upkeep),
+            accounts: Accounts::of(&acme.accounts(), &upkeep),
             notifier,
             upkeep,
             sealer: proven,

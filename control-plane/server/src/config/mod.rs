@@ -11,6 +11,7 @@ mod problem;
 mod read;
 mod reader;
 mod reference;
+mod staging;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -30,6 +31,7 @@ pub use preflight::Preflight;
 pub use problem::{Problem, Problems};
 pub(crate) use read::loopback;
 pub use reference::reference;
+pub use staging::Staging;
 
 use reader::Reader;
 
@@ -200,6 +202,8 @@ pub struct Issuer {
     pub key_type: KeyType,
     /// Whose limits it has; by its directory if unset.
     pub limits: Option<LimitsPreset>,
+    /// Where what failed is tried first; `None`: nowhere.
+    pub staging: Option<Staging>,
 }
 
 /// An external account binding (RFC 8555 section 7.3.4).
