@@ -292,7 +292,7 @@ impl Gate {
         }
         order.status = OrderStatus::Processing;
         order.valid_at = Some(now + wait);
-        order.chain = Some(sign(csr, now, world.plan.life));
+        order.chain = Some(sign(csr, url, now, world.plan.life));
         Ok(())
     }
 
@@ -390,7 +390,9 @@ fn root() -> &'static CertifiedIssuer<'static, KeyPair> {
     })
 }
 
-fn sign(csr: &[u8], now: Timestamp, life: Span) -> Chain {
+/// The order's number is the serial number: the key's hash, which is usual here, comes again with
+/// the key.
+fn sign(csr: &[u8], url: &str, now: Timestamp, life: Span) -> Chain {
     let root = root();
     let mut request =
         rcgen::CertificateSigningRequestParams::from_der(&csr.to_vec().into()).unwrap();
@@ -400,6 +402,8 @@ fn sign(csr: &[u8], now: Timestamp, life: Span) -> Chain {
     request.params.not_before = moment(now - BACKDATED);
     request.params.not_after = moment((now - BACKDATED) + life);
     request.params.use_authority_key_identifier_extension = true;
+    let number = url.rsplit('/').next().and_then(|number| number.parse::<u64>().ok());
+    request.params.serial_number = number.map(rcgen::SerialNumber::from);
     let leaf = request.signed_by(root).unwrap();
     Chain::from_pem(format!("{}{}", leaf.pem(), root.pem())).unwrap()
 }

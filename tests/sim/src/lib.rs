@@ -21,6 +21,7 @@
 )]
 
 mod ca;
+mod campaign;
 mod drive;
 mod effects;
 mod keys;
@@ -35,5 +36,5 @@ mod watch;
 mod world;
 
 pub use effects::{Effect, Strike};
-pub use plan::{Blow, Plan, Trouble, Window};
+pub use plan::{Blow, Plan, Recall, Trouble, Window};
 pub use run::{Report, run, run_seeds};

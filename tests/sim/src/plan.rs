@@ -57,6 +57,36 @@ pub struct Blow {
     pub strike: Strike,
 }
 
+/// A campaign.
+#[derive(Clone, Copy, Debug)]
+pub struct Recall {
+    /// When it begins, from the begin of the run.
+    pub at: Span,
+    /// How long it may take.
+    pub within: Span,
+    /// Most names asked for in a second.
+    pub rate: u32,
+    /// It is paused at once, and resumed at the next sweep.
+    pub paused: bool,
+}
+
+impl Recall {
+    /// Drawn apart, so that the rest of a seed's world is what it is without. In short lives only:
+    /// whoever works on a campaign looks at it each second until a sweep has found what is left.
+    fn of(seed: u64, life: Span, troubled: Span) -> Option<Self> {
+        let dice = Dice::of(seed, "recall");
+        if life > DAY.scale(10, 1) || dice.chance(600) {
+            return None;
+        }
+        Some(Self {
+            at: Span::from_millis(dice.below(troubled.millis())),
+            within: life.scale(8, SWEEPS),
+            rate: if dice.chance(500) { 1 } else { 2 },
+            paused: dice.chance(300),
+        })
+    }
+}
+
 /// Everything that is fixed before a run begins.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -76,6 +106,8 @@ pub struct Plan {
     pub staging: bool,
     /// The platform lets one name go on the way.
     pub one_leaves: bool,
+    /// A campaign replaces every certificate.
+    pub recall: Option<Recall>,
     /// What certificates live.
     pub life: Span,
     /// How long the run takes.
@@ -111,6 +143,7 @@ impl Plan {
             broken: 0,
             mended: None,
             staging: false,
+            recall: None,
             one_leaves: false,
             life,
             length: life.scale(6, 5),
@@ -161,6 +194,7 @@ impl Plan {
             broken,
             mended: trials.mended,
             staging: trials.staging,
+            recall: Recall::of(seed, life, troubled),
             one_leaves: dice.chance(200),
             life,
             length,

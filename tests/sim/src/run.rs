@@ -20,6 +20,8 @@ pub struct Report {
     pub orders: usize,
     /// Orders its staging took.
     pub trials: usize,
+    /// Names a campaign asked for.
+    pub recalled: usize,
     /// Certificates it issued.
     pub certificates: u64,
     /// Effects of all replicas.
@@ -63,6 +65,7 @@ pub fn run(plan: Plan) -> Report {
             refused: world.ca.refused(),
             orders: world.ca.orders(),
             trials: world.staging.orders(),
+            recalled: world.asked.count(),
             certificates: world.ca.certificates(),
             effects: world.effects.count(),
             notes: world.notes(),

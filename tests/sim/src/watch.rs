@@ -136,8 +136,15 @@ impl Watch {
         if let Some(before) = before {
             self.check_lease(world, life, before, record);
         }
-        self.check_schedule(record);
+        // A campaign's mark changes nothing about a name that waits, or is due just now.
+        let marked = before.is_some_and(|before| {
+            before.replacing != record.replacing && before.failure == record.failure
+        });
+        if !marked {
+            self.check_schedule(record);
+        }
         self.check_skipped(world, life, change);
+        world.asked.wrote(world, before, record);
         if let CertificateChange::Replace(stored) = &change.certificate {
             self.check_served(world, record, stored);
         }

@@ -12,6 +12,7 @@ use sealwax_simulation::Dice;
 use sealwax_store::memory::MemoryStore;
 
 use crate::ca::Ca;
+use crate::campaign::Asked;
 use crate::effects::{Counter, Effect};
 use crate::plan::{DAY, Plan};
 use crate::replica::Life;
@@ -27,6 +28,7 @@ pub(crate) struct World {
     pub(crate) ca: Ca,
     pub(crate) staging: Staging,
     pub(crate) watch: Watch,
+    pub(crate) asked: Asked,
     pub(crate) effects: Counter,
     /// In order, then the broken ones.
     pub(crate) domains: Vec<DomainName>,
@@ -53,6 +55,7 @@ impl World {
             time,
             store: Arc::new(store),
             watch: Watch::default(),
+            asked: Asked::default(),
             effects: Counter::default(),
             records: Mutex::default(),
             draws: Mutex::default(),

@@ -2,7 +2,7 @@
 //! with, one at a time.
 
 use sealwax_core::Span;
-use sealwax_sim::{Blow, Plan, Strike, run};
+use sealwax_sim::{Blow, Plan, Recall, Strike, run};
 
 #[test]
 fn nothing_goes_wrong_when_nothing_is_struck() {
@@ -92,6 +92,31 @@ fn whatever_strikes_a_trial_ends_in_a_certificate_from_production() {
                 assert!(report.orders <= orders + 2, "{} orders: {place}", report.orders);
                 assert_eq!(report.certificates, 1, "{place}");
             }
+        }
+    }
+}
+
+/// Two names, both replaced by a campaign soon after they have their certificates.
+fn recalled() -> Plan {
+    let hours = |hours: u64| Span::from_secs(hours * 3_600);
+    let recall = Some(Recall { at: hours(1), within: hours(4), rate: 1, paused: false });
+    Plan { domains: 2, recall, life: hours(40), length: hours(4), ..Plan::calm(1, 2) }
+}
+
+#[test]
+fn whatever_strikes_a_campaign_it_asks_for_each_name_once_and_at_its_rate() {
+    let calm = run(recalled());
+    assert_eq!(calm.broken, [""; 0], "{}", calm.story());
+    assert_eq!((calm.recalled, calm.certificates), (2, 4));
+    let before = run(Plan { recall: None, ..recalled() }).effects;
+    assert!(before + 20 < calm.effects, "{before} of {}", calm.effects);
+    for nth in before..calm.effects {
+        for strike in Strike::ALL {
+            let blow = Some(Blow { nth, strike });
+            let report = run(Plan { blow, ..recalled() });
+            let place = format!("{strike:?} at {nth}:\n{}", report.story());
+            assert!(report.broken.is_empty(), "{place}");
+            assert_eq!(report.recalled, 2, "{place}");
         }
     }
 }
