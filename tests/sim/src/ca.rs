@@ -1,18 +1,22 @@
 //! The CA: orders, validation, certificates, limits; faults by the plan.
 
+mod books;
+mod signing;
+
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, OnceLock};
+use std::sync::Mutex;
 
 use async_trait::async_trait;
-use rcgen::{CertificateParams, CertifiedIssuer, KeyPair};
 use sealwax_core::issuer::{
     IssueError, Issuer, LimitScope, OrderChallenge, OrderRequest, OrderStatus, OrderView, Refusal,
     RenewalInfo,
 };
-use sealwax_core::{Cause, Chain, Span, Timestamp};
+use sealwax_core::{Chain, Span, Timestamp};
 use sealwax_protocol::{ChallengeToken, DomainName};
 use sealwax_simulation::published::{Count, Ordered, Published, Standing};
 
+pub(crate) use self::books::validate;
+use self::signing::sign;
 use crate::effects::{Effect, Fails, Gate};
 use crate::plan::{DAY, HOUR, Trouble};
 use crate::time::{COMMON, START};
@@ -20,8 +24,6 @@ use crate::world::World;
 
 /// The issuer's name.
 pub(crate) const ISSUER: &str = "simulated";
-/// Let's Encrypt dates certificates an hour back.
-const BACKDATED: Span = HOUR;
 /// An order that is not finished by then is gone.
 const ORDER_LIFE: Span = DAY.scale(7, 1);
 
@@ -306,66 +308,6 @@ impl Gate {
     }
 }
 
-impl Books {
-    fn pending_order(&self, domain: &DomainName) -> Option<String> {
-        let pending = self
-            .orders
-            .iter()
-            .filter(|(_, order)| order.domain == *domain && order.status == OrderStatus::Pending);
-        // The oldest one, whatever the order of the map.
-        pending.min_by_key(|(_, order)| order.placed_at).map(|(url, _)| url.clone())
-    }
-
-    /// Lets the orders go on as far as time went on.
-    fn settle_all(&mut self, world: &World, now: Timestamp) {
-        for order in self.orders.values_mut().filter(|order| order.is_live()) {
-            if order.status == OrderStatus::Pending
-                && order.validated_at.is_some_and(|at| at <= now)
-            {
-                order.refusal = validate(world, &order.domain, &order.token);
-                world.watch.validated(&order.domain, order.refusal.is_none());
-                if order.refusal.is_some() {
-                    order.status = OrderStatus::Invalid;
-                    let number = u32::try_from(world.number(&order.domain)).unwrap();
-                    self.count.failed(number, now);
-                } else {
-                    order.status = OrderStatus::Ready;
-                    let number = u32::try_from(world.number(&order.domain)).unwrap();
-                    self.count.succeeded(number);
-                }
-            }
-            if order.status == OrderStatus::Processing && order.valid_at.is_some_and(|at| at <= now)
-            {
-                order.status = OrderStatus::Valid;
-                let number = u32::try_from(world.number(&order.domain)).unwrap();
-                let standing = order.standing;
-                self.count.issued(Ordered { name: number, registered: number, standing }, now);
-                self.certificates += 1;
-                self.issued.insert(order.domain.clone());
-            }
-            if order.is_live() && now.since(order.placed_at) > ORDER_LIFE {
-                order.status = OrderStatus::Invalid;
-            }
-        }
-    }
-}
-
-/// Fetches the answer, as any edge would give it.
-pub(crate) fn validate(
-    world: &World,
-    domain: &DomainName,
-    token: &ChallengeToken,
-) -> Option<Refusal> {
-    let refusal = |cause, detail: &str| Some(Refusal { cause, detail: detail.to_owned() });
-    if world.is_broken(domain) {
-        return refusal(Cause::DnsNoRecord, "NXDOMAIN");
-    }
-    match world.challenge(token) {
-        Some(found) if found == format!("{token}.thumb") => None,
-        _ => refusal(Cause::ChallengeWrong, "404"),
-    }
-}
-
 pub(crate) fn order_url(work: &sealwax_core::Work) -> Option<&str> {
     use sealwax_core::Work;
     match work {
@@ -378,34 +320,6 @@ pub(crate) fn order_url(work: &sealwax_core::Work) -> Option<&str> {
         | Work::Ordering { .. }
         | Work::Parked => None,
     }
-}
-
-fn root() -> &'static CertifiedIssuer<'static, KeyPair> {
-    static ROOT: OnceLock<CertifiedIssuer<'static, KeyPair>> = OnceLock::new();
-    ROOT.get_or_init(|| {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        params.distinguished_name.push(rcgen::DnType::CommonName, "Simulated CA");
-        CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
-    })
-}
-
-/// The order's number is the serial number: the key's hash, which is usual here, comes again with
-/// the key.
-fn sign(csr: &[u8], url: &str, now: Timestamp, life: Span) -> Chain {
-    let root = root();
-    let mut request =
-        rcgen::CertificateSigningRequestParams::from_der(&csr.to_vec().into()).unwrap();
-    let moment = |at: Timestamp| {
-        time::OffsetDateTime::from_unix_timestamp(i64::try_from(at.secs()).unwrap()).unwrap()
-    };
-    request.params.not_before = moment(now - BACKDATED);
-    request.params.not_after = moment((now - BACKDATED) + life);
-    request.params.use_authority_key_identifier_extension = true;
-    let number = url.rsplit('/').next().and_then(|number| number.parse::<u64>().ok());
-    request.params.serial_number = number.map(rcgen::SerialNumber::from);
-    let leaf = request.signed_by(root).unwrap();
-    Chain::from_pem(format!("{}{}", leaf.pem(), root.pem())).unwrap()
 }
 
 #[async_trait]
