@@ -8,6 +8,7 @@ use crate::issuer::{IssueError, Refusal};
 use crate::record::{DomainRecord, Lease, Work};
 use crate::secret::SealedKey;
 use crate::timestamp::{Span, Timestamp};
+use crate::trial::{self, TrialOrder};
 
 /// Why a transition does not apply to a record: a fault of this program.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,8 +53,8 @@ fn want(record: &DomainRecord, now: Timestamp) -> DomainRecord {
     DomainRecord { work: Work::Wanted { since: now }, erase_at: None, ..record.clone() }
 }
 
-/// The next order is placed whatever a look at the domain says. Holds until one comes to
-/// something, a certificate or a failure.
+/// The next order is placed whatever a look at the domain says, and without a trial. Holds until
+/// one comes to something, a certificate or a failure.
 #[must_use]
 pub fn waived(record: DomainRecord) -> DomainRecord {
     DomainRecord { preflight_waived: true, ..record }
@@ -82,10 +83,20 @@ pub fn permitted(record: DomainRecord, issuer: &str) -> Result<DomainRecord, Ill
 /// # Errors
 /// When no order was to be placed.
 pub fn ordered(record: DomainRecord, order_url: String) -> Result<DomainRecord, IllegalTransition> {
-    let Work::Ordering { issuer } = record.work else {
-        return Err(illegal(&record.work, "ordered"));
+    let work = match record.work {
+        Work::Ordering { issuer } => Work::Ordered { issuer, order_url },
+        Work::Trial { issuer, order: TrialOrder::Unplaced } => {
+            Work::Trial { issuer, order: TrialOrder::Placed { order_url } }
+        }
+        other @ (Work::Idle
+        | Work::Wanted { .. }
+        | Work::Trial { .. }
+        | Work::Ordered { .. }
+        | Work::Challenged { .. }
+        | Work::Keyed { .. }
+        | Work::Parked) => return Err(illegal(&other, "ordered")),
     };
-    Ok(DomainRecord { work: Work::Ordered { issuer, order_url }, ..record })
+    Ok(DomainRecord { work, ..record })
 }
 
 /// The challenge's answer goes into the store with this very record.
@@ -93,12 +104,22 @@ pub fn ordered(record: DomainRecord, order_url: String) -> Result<DomainRecord, 
 /// # Errors
 /// When there is no order whose challenge it could be.
 pub fn challenged(record: DomainRecord, token: String) -> Result<DomainRecord, IllegalTransition> {
-    let (Work::Ordered { issuer, order_url } | Work::Challenged { issuer, order_url, .. }) =
-        record.work
-    else {
-        return Err(illegal(&record.work, "challenged"));
+    let work = match record.work {
+        Work::Ordered { issuer, order_url } | Work::Challenged { issuer, order_url, .. } => {
+            Work::Challenged { issuer, order_url, token }
+        }
+        Work::Trial {
+            issuer,
+            order: TrialOrder::Placed { order_url } | TrialOrder::Challenged { order_url, .. },
+        } => Work::Trial { issuer, order: TrialOrder::Challenged { order_url, token } },
+        other @ (Work::Idle
+        | Work::Wanted { .. }
+        | Work::Trial { .. }
+        | Work::Ordering { .. }
+        | Work::Keyed { .. }
+        | Work::Parked) => return Err(illegal(&other, "challenged")),
     };
-    Ok(DomainRecord { work: Work::Challenged { issuer, order_url, token }, ..record })
+    Ok(DomainRecord { work, ..record })
 }
 
 /// The private key goes into the store with this very record.
@@ -133,6 +154,7 @@ pub fn issued(
         erase_at: None,
         preflight: None,
         preflight_waived: false,
+        trials: None,
         ..record
     })
 }
@@ -145,6 +167,7 @@ pub fn imported(record: DomainRecord, facts: CertificateFacts) -> DomainRecord {
         work: if idle { Work::Idle } else { record.work },
         certificate: Some(facts),
         failure: if idle { None } else { record.failure },
+        trials: if idle { None } else { record.trials },
         watch: None,
         erase_at: None,
         preflight: None,
@@ -166,6 +189,7 @@ pub fn gave_up(
     );
     let failure = failed(&record, refusal, refused, None, now, jitter);
     DomainRecord {
+        trials: trial::after(&record, refusal.cause),
         work: Work::Idle,
         failure: Some(failure),
         lease: None,
@@ -214,7 +238,12 @@ pub fn postponed(
             refused: false,
         },
     };
-    let unplaced = matches!(record.work, Work::Wanted { .. } | Work::Ordering { .. });
+    let unplaced = matches!(
+        record.work,
+        Work::Wanted { .. }
+            | Work::Ordering { .. }
+            | Work::Trial { order: TrialOrder::Unplaced, .. }
+    );
     let work = if unplaced { Work::Idle } else { record.work.clone() };
     DomainRecord { work, failure: Some(failure), lease: None, ..record }
 }
@@ -321,10 +350,11 @@ fn attempts_after(record: &DomainRecord) -> u32 {
     record.failure.as_ref().map_or(0, |failure| failure.attempts).saturating_add(1)
 }
 
-fn illegal(work: &Work, to: &'static str) -> IllegalTransition {
+pub(crate) const fn illegal(work: &Work, to: &'static str) -> IllegalTransition {
     let at = match work {
         Work::Idle => "idle",
         Work::Wanted { .. } => "wanted",
+        Work::Trial { .. } => "trial",
         Work::Ordering { .. } => "ordering",
         Work::Ordered { .. } => "ordered",
         Work::Challenged { .. } => "challenged",

@@ -8,6 +8,7 @@ use crate::preflight;
 use crate::record::{DomainRecord, Work};
 use crate::secret::SealedKey;
 use crate::timestamp::{Span, Timestamp};
+use crate::trial::{self, TrialOrder};
 
 /// What one run has seen of the CA so far. Lost with the run; everything in it can be seen again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,6 +44,13 @@ pub enum Step {
     Look,
     /// Find a CA that is well and has room, and reserve it.
     Choose,
+    /// Go on with a trial in staging.
+    Try {
+        /// The staging's own name.
+        issuer: String,
+        /// How.
+        step: TrialStep,
+    },
     /// Place an order.
     PlaceOrder {
         /// With whom.
@@ -105,6 +113,37 @@ pub enum Step {
     Forget,
 }
 
+/// One step of a trial. None makes a key, finalizes or downloads: the order is left to lapse.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TrialStep {
+    /// Place the order.
+    Place,
+    /// Look at the order after this wait.
+    Observe {
+        /// Where.
+        order_url: String,
+        /// How long to leave the CA alone first.
+        wait: Span,
+    },
+    /// Put the challenge's answer into the store.
+    Publish(OrderChallenge),
+    /// Tell the CA that the challenge can be fetched.
+    Answer {
+        /// Where.
+        order_url: String,
+    },
+    /// The validation succeeded: production is next.
+    Pass {
+        /// Where.
+        order_url: String,
+    },
+    /// It says nothing about the domain: production is next, as without a staging.
+    Skip {
+        /// Why.
+        detail: String,
+    },
+}
+
 /// First wait between two looks at an order when the CA does not say; grows by half each time.
 const FIRST_WAIT: Span = Span::from_millis(150);
 /// Longest wait between two looks at an order.
@@ -137,6 +176,7 @@ pub fn decide(record: &DomainRecord, sight: &Sight, holder: &str, now: Timestamp
         Work::Wanted { .. } if !sight.permitted => Step::Confirm,
         Work::Wanted { .. } if preflight::is_due(record) && !sight.looked => Step::Look,
         Work::Wanted { .. } => Step::Choose,
+        Work::Trial { issuer, order } => tried(order, sight, record.preflight_waived).under(issuer),
         Work::Ordering { issuer } => Step::PlaceOrder { issuer: issuer.clone() },
         Work::Ordered { issuer, order_url } => ordered(Order { issuer, order_url, sight }, None),
         Work::Challenged { issuer, order_url, token } => {
@@ -177,12 +217,46 @@ struct Order<'a> {
 
 impl Order<'_> {
     fn observe(&self) -> Step {
-        let wait = match &self.sight.order {
-            None => Span::ZERO,
-            Some(view) => view.retry_after.unwrap_or_else(|| grown(self.sight.looks)).min(WAIT_MAX),
-        };
+        let wait = self.sight.wait();
         Step::Observe { issuer: self.issuer.to_owned(), order_url: self.order_url.to_owned(), wait }
     }
+}
+
+impl Sight {
+    /// Before the next look at the order.
+    fn wait(&self) -> Span {
+        match &self.order {
+            None => Span::ZERO,
+            Some(view) => view.retry_after.unwrap_or_else(|| grown(self.looks)).min(WAIT_MAX),
+        }
+    }
+
+    /// What an order without a key needs, in production and in a trial.
+    fn validation(&self, published: Option<&str>) -> Validation {
+        let Some(view) = &self.order else { return Validation::Observe };
+        match view.status {
+            OrderStatus::Pending => match &view.challenge {
+                Some(challenge) if published != Some(challenge.token.as_str()) => {
+                    Validation::Publish(challenge.clone())
+                }
+                Some(challenge) if !challenge.processing && !self.answered => Validation::Answer,
+                Some(_) | None => Validation::Observe,
+            },
+            OrderStatus::Ready => Validation::Succeeded,
+            OrderStatus::Processing | OrderStatus::Valid => Validation::Finalized,
+            OrderStatus::Invalid => Validation::Failed(invalid(view)),
+        }
+    }
+}
+
+enum Validation {
+    Observe,
+    Publish(OrderChallenge),
+    Answer,
+    Succeeded,
+    /// By somebody else.
+    Finalized,
+    Failed(Refusal),
 }
 
 fn grown(looks: u32) -> Span {
@@ -190,23 +264,56 @@ fn grown(looks: u32) -> Span {
 }
 
 fn ordered(order: Order<'_>, published: Option<&String>) -> Step {
-    let Some(view) = &order.sight.order else { return order.observe() };
-    match view.status {
-        OrderStatus::Pending => match &view.challenge {
-            Some(challenge) if published.map(String::as_str) != Some(challenge.token.as_str()) => {
-                Step::Publish(challenge.clone())
-            }
-            Some(challenge) if !challenge.processing && !order.sight.answered => Step::Answer {
-                issuer: order.issuer.to_owned(),
-                order_url: order.order_url.to_owned(),
-            },
-            Some(_) | None => order.observe(),
-        },
-        OrderStatus::Ready => Step::StoreKey,
-        OrderStatus::Processing | OrderStatus::Valid => {
+    match order.sight.validation(published.map(String::as_str)) {
+        Validation::Observe => order.observe(),
+        Validation::Publish(challenge) => Step::Publish(challenge),
+        Validation::Answer => {
+            Step::Answer { issuer: order.issuer.to_owned(), order_url: order.order_url.to_owned() }
+        }
+        Validation::Succeeded => Step::StoreKey,
+        Validation::Finalized => {
             Step::GiveUp(lost("the order was finalized with a key that is not ours"))
         }
-        OrderStatus::Invalid => Step::GiveUp(invalid(view)),
+        Validation::Failed(refusal) => Step::GiveUp(refusal),
+    }
+}
+
+/// Where a trial stands: on its way, or failed.
+enum Tried {
+    On(TrialStep),
+    Failed(Refusal),
+}
+
+impl Tried {
+    fn under(self, issuer: &str) -> Step {
+        match self {
+            Self::On(step) => Step::Try { issuer: issuer.to_owned(), step },
+            Self::Failed(refusal) => Step::GiveUp(refusal),
+        }
+    }
+}
+
+fn tried(order: &TrialOrder, sight: &Sight, waived: bool) -> Tried {
+    let skip = |detail: &str| Tried::On(TrialStep::Skip { detail: detail.to_owned() });
+    if waived {
+        return skip("an operator wants the order placed without it");
+    }
+    let (order_url, published) = match order {
+        TrialOrder::Unplaced => return Tried::On(TrialStep::Place),
+        TrialOrder::Placed { order_url } => (order_url.clone(), None),
+        TrialOrder::Challenged { order_url, token } => (order_url.clone(), Some(token.as_str())),
+    };
+    match sight.validation(published) {
+        Validation::Observe if sight.looks >= trial::LOOKS_MAX => {
+            skip("the validation did not come to an end in time")
+        }
+        Validation::Observe => Tried::On(TrialStep::Observe { order_url, wait: sight.wait() }),
+        Validation::Publish(challenge) => Tried::On(TrialStep::Publish(challenge)),
+        Validation::Answer => Tried::On(TrialStep::Answer { order_url }),
+        Validation::Succeeded => Tried::On(TrialStep::Pass { order_url }),
+        Validation::Finalized => skip("the order was finalized, and not from here"),
+        Validation::Failed(refusal) if trial::tells(refusal.cause) => Tried::Failed(refusal),
+        Validation::Failed(refusal) => skip(&refusal.detail),
     }
 }
 

@@ -37,6 +37,18 @@ fn challenged(token: &str) -> Work {
     Work::Challenged { issuer: "ca".into(), order_url: URL.into(), token: token.into() }
 }
 
+fn trial(order: TrialOrder) -> Work {
+    Work::Trial { issuer: "ca.staging".into(), order }
+}
+
+fn trial_placed() -> Work {
+    trial(TrialOrder::Placed { order_url: URL.into() })
+}
+
+fn trial_challenged(token: &str) -> Work {
+    trial(TrialOrder::Challenged { order_url: URL.into(), token: token.into() })
+}
+
 fn keyed_work() -> Work {
     let key = SealedKey::new(vec![1]);
     Work::Keyed { issuer: "ca".into(), order_url: URL.into(), token: None, key }
@@ -68,6 +80,62 @@ fn the_way_from_wanted_to_a_certificate() {
     assert!(matches!(step(keyed_work(), &ready), Step::Finalize { .. }));
     let valid = sight(OrderStatus::Valid, None);
     assert!(matches!(step(keyed_work(), &valid), Step::Download { .. }));
+}
+
+#[test]
+fn the_way_of_a_trial_ends_where_its_validation_succeeded() {
+    let refused = |cause| {
+        let mut seen = sight(OrderStatus::Invalid, None);
+        let refusal = Refusal { cause, detail: "said".into() };
+        seen.order.as_mut().unwrap().failure = Some(refusal.clone());
+        (seen, refusal)
+    };
+    let (no_address, refusal) = refused(Cause::DnsNoRecord);
+    let (expired, _) = refused(Cause::OrderLost);
+    let pending = || sight(OrderStatus::Pending, Some(("tok", false)));
+    let told = Sight { answered: true, ..pending() };
+    let waited_for = Sight { looks: trial::LOOKS_MAX, ..told.clone() };
+    let url = || URL.to_owned();
+    let observe = |wait| TrialStep::Observe { order_url: url(), wait };
+    let challenge = || pending().order.unwrap().challenge.unwrap();
+    let skip = |detail: &str| TrialStep::Skip { detail: detail.into() };
+    let table = [
+        (trial(TrialOrder::Unplaced), Sight::default(), TrialStep::Place),
+        (trial_placed(), Sight::default(), observe(Span::ZERO)),
+        (trial_placed(), pending(), TrialStep::Publish(challenge())),
+        (trial_challenged("other"), pending(), TrialStep::Publish(challenge())),
+        (trial_challenged("tok"), pending(), TrialStep::Answer { order_url: url() }),
+        (trial_challenged("tok"), told, observe(FIRST_WAIT)),
+        (
+            trial_challenged("tok"),
+            waited_for,
+            skip("the validation did not come to an end in time"),
+        ),
+        (
+            trial_challenged("tok"),
+            sight(OrderStatus::Ready, None),
+            TrialStep::Pass { order_url: url() },
+        ),
+        (trial_challenged("tok"), expired, skip("said")),
+        (
+            trial_challenged("tok"),
+            sight(OrderStatus::Valid, None),
+            skip("the order was finalized, and not from here"),
+        ),
+    ];
+    for (work, seen, expected) in table {
+        let expected = Step::Try { issuer: "ca.staging".into(), step: expected };
+        assert_eq!(step(work.clone(), &seen), expected, "{work:?} {seen:?}");
+    }
+    assert_eq!(step(trial_challenged("tok"), &no_address), Step::GiveUp(refusal));
+}
+
+#[test]
+fn an_operators_word_ends_a_trial() {
+    let mut record = record(trial_placed());
+    record.preflight_waived = true;
+    let step = decide(&record, &Sight::default(), ME, at(0));
+    assert!(matches!(step, Step::Try { step: TrialStep::Skip { .. }, .. }), "{step:?}");
 }
 
 #[test]
@@ -160,6 +228,9 @@ fn any_work() -> impl Strategy<Value = Work> {
         Just(Work::Ordering { issuer: "ca".into() }),
         Just(ordered()),
         Just(challenged("tok")),
+        Just(trial(TrialOrder::Unplaced)),
+        Just(trial_placed()),
+        Just(trial_challenged("tok")),
         Just(keyed_work()),
     ]
 }
@@ -197,7 +268,9 @@ proptest! {
     fn the_ca_is_never_told_to_fetch_what_is_not_stored(
         work in any_work(), sight in any_sight()
     ) {
-        if let Step::Answer { .. } = decide(&record(work.clone()), &sight, ME, at(0)) {
+        let step = decide(&record(work.clone()), &sight, ME, at(0));
+        let tried = matches!(&step, Step::Try { step: TrialStep::Answer { .. }, .. });
+        if tried || matches!(step, Step::Answer { .. }) {
             let token = sight.order.and_then(|order| order.challenge).map(|found| found.token);
             prop_assert_eq!(work.token(), token.as_ref().map(ChallengeToken::as_str));
         }

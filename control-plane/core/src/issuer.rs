@@ -111,6 +111,11 @@ pub trait Issuer: Send + Sync + 'static {
     /// Revokes a certificate (leaf, DER) this account issued (RFC 8555 section 7.6).
     async fn revoke(&self, leaf_der: &[u8]) -> Result<(), IssueError>;
 
+    /// Gives up what the order has proven (RFC 8555 section 7.5.2), so that the next order for
+    /// the name is validated anew. For a trial: one that relied on an earlier one would prove
+    /// nothing.
+    async fn relinquish(&self, order_url: &str) -> Result<(), IssueError>;
+
     /// Who it is in CAA records, as far as that can be known now.
     async fn caa_identity(&self) -> CaaIdentity {
         CaaIdentity::default()

@@ -29,14 +29,16 @@ pub mod schedule;
 pub mod secret;
 pub mod store;
 pub mod timestamp;
+pub mod trial;
 pub mod watch;
 
 pub use certificate::{CertificateFacts, CertificateSource, Chain};
 pub use clock::{Clock, Jitter};
-pub use decide::{Sight, Step, decide};
+pub use decide::{Sight, Step, TrialStep, decide};
 pub use failure::{Cause, Failure, Who};
 pub use notice::{Delivery, Notice, Notifier, Receiver};
 pub use record::{DomainRecord, DomainState, Lease, Registration, Work};
 pub use secret::{PrivateKey, SealedKey};
 pub use timestamp::{Span, Timestamp};
+pub use trial::{TrialOrder, Trials, Venue};
 pub use watch::{Watch, Window};

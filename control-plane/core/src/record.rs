@@ -13,6 +13,7 @@ use crate::notice::{self, Notice};
 use crate::preflight::Findings;
 use crate::secret::SealedKey;
 use crate::timestamp::{Span, Timestamp};
+use crate::trial::{TrialOrder, Trials};
 use crate::watch::Watch;
 
 /// The shape of stored records. Readers accept this and the one before it.
@@ -58,9 +59,13 @@ pub struct DomainRecord {
     /// What was seen of it before its last order, or instead of it, while something is wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preflight: Option<Box<Findings>>,
-    /// Its next order is placed whatever a look at the domain says: an operator wants it so.
+    /// Its next order is placed whatever a look at the domain says, and without a trial: an
+    /// operator wants it so.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub preflight_waived: bool,
+    /// Whether it is tried in staging first; kept while its last validation failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trials: Option<Trials>,
     /// When it was registered.
     pub created_at: Timestamp,
     /// When it was last written.
@@ -113,6 +118,13 @@ pub enum Work {
     Wanted {
         /// Since when.
         since: Timestamp,
+    },
+    /// It is tried in staging whether a validation would succeed; nothing else comes of it.
+    Trial {
+        /// The staging's own name.
+        issuer: String,
+        /// Its order there.
+        order: TrialOrder,
     },
     /// Permission was given; an order is about to be placed, or was and the answer got lost.
     Ordering {
@@ -204,7 +216,8 @@ impl Work {
     #[must_use]
     pub const fn in_flight(&self) -> bool {
         match self {
-            Self::Ordering { .. }
+            Self::Trial { .. }
+            | Self::Ordering { .. }
             | Self::Ordered { .. }
             | Self::Challenged { .. }
             | Self::Keyed { .. } => true,
@@ -212,11 +225,12 @@ impl Work {
         }
     }
 
-    /// The issuer whose order this is.
+    /// The issuer whose order this is; a trial's is the staging's own name.
     #[must_use]
     pub fn issuer(&self) -> Option<&str> {
         match self {
-            Self::Ordering { issuer }
+            Self::Trial { issuer, .. }
+            | Self::Ordering { issuer }
             | Self::Ordered { issuer, .. }
             | Self::Challenged { issuer, .. }
             | Self::Keyed { issuer, .. } => Some(issuer),
@@ -228,10 +242,12 @@ impl Work {
     #[must_use]
     pub fn token(&self) -> Option<&str> {
         match self {
-            Self::Challenged { token, .. } => Some(token),
+            Self::Challenged { token, .. }
+            | Self::Trial { order: TrialOrder::Challenged { token, .. }, .. } => Some(token),
             Self::Keyed { token, .. } => token.as_deref(),
             Self::Idle
             | Self::Wanted { .. }
+            | Self::Trial { .. }
             | Self::Ordering { .. }
             | Self::Ordered { .. }
             | Self::Parked => None,
@@ -264,6 +280,7 @@ impl DomainRecord {
             replacing: None,
             preflight: None,
             preflight_waived: false,
+            trials: None,
             created_at: now,
             updated_at: now,
         }
@@ -279,7 +296,8 @@ impl DomainRecord {
             (_, _, Some(_)) => DomainState::Issued,
             (Work::Idle | Work::Wanted { .. }, _, None) => DomainState::Pending,
             (
-                Work::Ordering { .. }
+                Work::Trial { .. }
+                | Work::Ordering { .. }
                 | Work::Ordered { .. }
                 | Work::Challenged { .. }
                 | Work::Keyed { .. },
@@ -311,7 +329,8 @@ impl DomainRecord {
         let work = match &self.work {
             Work::Parked => self.erase_at,
             Work::Wanted { since } => Some(*since),
-            Work::Ordering { .. }
+            Work::Trial { .. }
+            | Work::Ordering { .. }
             | Work::Ordered { .. }
             | Work::Challenged { .. }
             | Work::Keyed { .. } => match &self.lease {
@@ -332,6 +351,7 @@ impl DomainRecord {
             Work::Idle => self.due_at(),
             Work::Parked => None,
             Work::Wanted { .. }
+            | Work::Trial { .. }
             | Work::Ordering { .. }
             | Work::Ordered { .. }
             | Work::Challenged { .. }
@@ -347,6 +367,7 @@ impl DomainRecord {
             (Work::Idle, None) => self.certificate.as_ref().and_then(|held| held.renew_at),
             (
                 Work::Wanted { .. }
+                | Work::Trial { .. }
                 | Work::Ordering { .. }
                 | Work::Ordered { .. }
                 | Work::Challenged { .. }
@@ -379,7 +400,8 @@ impl DomainRecord {
         match self.work {
             Work::Idle | Work::Parked => true,
             Work::Wanted { .. } => false,
-            Work::Ordering { .. }
+            Work::Trial { .. }
+            | Work::Ordering { .. }
             | Work::Ordered { .. }
             | Work::Challenged { .. }
             | Work::Keyed { .. } => self.lease.is_none(),

@@ -52,6 +52,9 @@ impl Issuer for Revoker {
     async fn renewal_info(&self, _: &str) -> Result<Option<RenewalInfo>, IssueError> {
         unreachable!()
     }
+    async fn relinquish(&self, _: &str) -> Result<(), IssueError> {
+        unreachable!()
+    }
     async fn revoke(&self, leaf_der: &[u8]) -> Result<(), IssueError> {
         self.0.lock().unwrap().push(leaf_der.to_vec());
         Ok(())

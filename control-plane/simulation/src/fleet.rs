@@ -132,7 +132,9 @@ impl Name {
                 Work::Wanted { .. } => Rests::Wanted,
                 Work::Idle => Rests::Idle,
                 Work::Parked => Rests::Parked,
-                Work::Ordering { .. }
+                // A fleet's CA has no staging.
+                Work::Trial { .. }
+                | Work::Ordering { .. }
                 | Work::Ordered { .. }
                 | Work::Challenged { .. }
                 | Work::Keyed { .. } => Rests::Ordering,

@@ -146,10 +146,14 @@ impl Steps<'_, '_> {
             Step::Finalize { .. } => Ok(self.finalize(record, sight)),
             Step::Download { .. } => self.download(record),
             Step::GiveUp(refusal) => Ok(self.gave_up(record, &refusal)),
-            // No watch, no grace and no notices are kept in a fleet's names, and none is removed.
-            Step::AskRenewal { .. } | Step::Warn | Step::Erase | Step::Notify(_) | Step::Forget => {
-                Ok(record)
-            }
+            // A fleet's CA has no staging; no watch, no grace and no notices are kept in its names,
+            // and none is removed.
+            Step::Try { .. }
+            | Step::AskRenewal { .. }
+            | Step::Warn
+            | Step::Erase
+            | Step::Notify(_)
+            | Step::Forget => Ok(record),
         }
     }
 

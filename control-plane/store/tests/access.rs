@@ -110,6 +110,7 @@ async fn issue(store: &DynamoStore, label: &str, mut version: RecordVersion) -> 
                 change.events = vec![event(START, "issued")];
             }
             Work::Wanted { .. }
+            | Work::Trial { .. }
             | Work::Ordering { .. }
             | Work::Ordered { .. }
             | Work::Keyed { .. }

@@ -139,10 +139,32 @@ impl Budgets {
         record: &DomainRecord,
         now: Timestamp,
     ) -> Option<BudgetState> {
+        self.without_certificate(issuer, record, Budget::failed, now).await
+    }
+
+    /// A trial succeeded: the name's row of failures is over, and no certificate comes of it.
+    /// Returns what the record must keep.
+    pub(crate) async fn tried(
+        &self,
+        staging: &str,
+        record: &DomainRecord,
+        now: Timestamp,
+    ) -> Option<BudgetState> {
+        let succeeded = |budget: &mut Budget, domain: &_, _| budget.succeeded(domain);
+        self.without_certificate(staging, record, succeeded, now).await
+    }
+
+    async fn without_certificate(
+        &self,
+        issuer: &str,
+        record: &DomainRecord,
+        ended: impl FnOnce(&mut Budget, &DomainName, Timestamp) + Send,
+        now: Timestamp,
+    ) -> Option<BudgetState> {
         let kept = self.issuers.get(issuer)?;
         let need = need(record, issuer, now);
         let mut own = kept.of_name(record, issuer);
-        own.failed(&record.domain, now);
+        ended(&mut own, &record.domain, now);
         own.give_back_certificate(&need);
         if need.kind == OrderKind::First {
             let change = |budget: &mut Budget| {

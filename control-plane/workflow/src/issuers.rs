@@ -8,7 +8,7 @@ use sealwax_core::health::Health;
 use sealwax_core::issuer::{IssueError, Issuer, LimitScope};
 use sealwax_core::record::Work;
 use sealwax_core::store::Change;
-use sealwax_core::{Cause, DomainRecord, Span, Timestamp, apply, schedule};
+use sealwax_core::{Cause, DomainRecord, Span, Timestamp, apply, schedule, trial};
 
 use crate::budget::Refused;
 use crate::run::{Ask, Progress, Run, RunError, Workflow};
@@ -35,16 +35,50 @@ struct Wait {
     detail: String,
 }
 
+/// What came of the wish to try something in staging.
+enum Begun {
+    /// The order is placed next.
+    Placing,
+    /// Not before its turn.
+    Later(Wait),
+    /// Not at all, for now.
+    Impossible,
+}
+
+/// The shortest wait of all that were seen.
+#[derive(Default)]
+struct Soonest(Option<Wait>);
+
+impl Soonest {
+    fn see(&mut self, wait: Wait) {
+        if self.0.as_ref().is_none_or(|known| wait.until < known.until) {
+            self.0 = Some(wait);
+        }
+    }
+}
+
 impl Workflow {
-    /// Permission was given: finds the first CA that is well and has room, and reserves it.
+    /// Permission was given: finds the first CA that is well and has room, and reserves it. What
+    /// failed before is tried in that CA's staging first.
     pub(crate) async fn choose(&self, run: &mut Run) -> Result<Progress, RunError> {
-        let mut soonest: Option<Wait> = None;
+        let mut soonest = Soonest::default();
         let candidates = self.untried(run);
         if candidates.is_empty() {
             let name = run.record.registration.issuer.clone().unwrap_or_default();
             return self.misconfigured(run, &unknown_issuer(&name)).await;
         }
         for issuer in candidates {
+            let staging = self.shared.parts.trial(&run.record, issuer.name()).cloned();
+            if let Some(staging) = staging {
+                match self.begin_trial(run, staging.name()).await? {
+                    Begun::Placing => return Ok(Progress::Onward),
+                    Begun::Later(wait) => {
+                        soonest.see(wait);
+                        continue;
+                    }
+                    Begun::Impossible => {}
+                }
+            }
             match self.admit(run, issuer.name()).await? {
                 None => {
                     let ordering =
@@ -54,15 +88,31 @@ impl Workflow {
                     run.sight.reserved = true;
                     return Ok(Progress::Onward);
                 }
-                Some(wait) => {
-                    if soonest.as_ref().is_none_or(|known| wait.until < known.until) {
-                        soonest = Some(wait);
-                    }
-                }
+                Some(wait) => soonest.see(wait),
             }
         }
-        let Some(wait) = soonest else { return Ok(Progress::Onward) };
+        let Some(wait) = soonest.0 else { return Ok(Progress::Onward) };
         self.postpone(run, &wait).await
+    }
+
+    /// A staging that is away holds nothing up: what cannot be tried is ordered. One without room
+    /// has room again, so that is waited for.
+    async fn begin_trial(&self, run: &mut Run, staging: &str) -> Result<Begun, RunError> {
+        match self.admit(run, staging).await? {
+            None => {
+                let trial = trial::begun(run.record.clone(), staging).map_err(bug)?;
+                let change = Change::of(trial, run.expected);
+                self.advance(run, change).await?;
+                run.sight.reserved = true;
+                Ok(Begun::Placing)
+            }
+            Some(wait) if wait.cause == Cause::CaRateLimited => Ok(Begun::Later(wait)),
+            Some(wait) => {
+                self.tell(run, "trial.impossible", wait.detail);
+                run.record = trial::to_production(run.record.clone());
+                Ok(Begun::Impossible)
+            }
+        }
     }
 
     /// The budget for an order that is placed in another run than the one that chose its CA: the
@@ -76,6 +126,12 @@ impl Workflow {
             None => {
                 run.sight.reserved = true;
                 Ok(None)
+            }
+            Some(wait)
+                if wait.cause != Cause::CaRateLimited
+                    && matches!(run.record.work, Work::Trial { .. }) =>
+            {
+                self.skip_trial(run, &wait.detail).await.map(Some)
             }
             Some(wait) => self.postpone(run, &wait).await.map(Some),
         }
@@ -165,7 +221,11 @@ impl Workflow {
         if let Some((until, stopped)) = self.shared.houses.with(issuer, resting) {
             return Ok(Some(rests(issuer, until, stopped)));
         }
-        let headroom = headroom(&run.record, run.ask, now);
+        let headroom = match self.shared.parts.issuer(issuer) {
+            Some(_) => headroom(&run.record, run.ask, now),
+            // Nobody else needs what a staging has.
+            None => Headroom::None,
+        };
         loop {
             let now = self.shared.parts.clock.now();
             let budgets = &self.shared.budgets;

@@ -23,6 +23,7 @@ mod queue;
 mod run;
 mod step;
 pub mod sweep;
+mod trial;
 mod watching;
 
 pub use announce::Announcer;

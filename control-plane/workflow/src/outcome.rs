@@ -6,11 +6,12 @@ use sealwax_core::issuer::{IssueError, Refusal};
 use sealwax_core::record::Work;
 use sealwax_core::store::{CertificateChange, Change, LifecycleEvent, StoredCertificate};
 use sealwax_core::{
-    Cause, DomainRecord, Failure, SealedKey, Timestamp, Who, apply, schedule, watch,
+    Cause, DomainRecord, Failure, SealedKey, Timestamp, TrialOrder, Who, apply, schedule, watch,
 };
 
 use crate::run::{Progress, Run, RunError, Workflow};
 use crate::step::{bug, event, failed_now, failure_event, in_run_wait, stored_token};
+use crate::trial::is_unplaced;
 
 impl Workflow {
     pub(crate) async fn download(
@@ -78,9 +79,11 @@ impl Workflow {
         run: &mut Run,
         refusal: &Refusal,
     ) -> Result<Progress, RunError> {
+        self.count_failure(run, refusal.cause).await;
+        self.tell_trial(run);
+        // Counting writes to the store, which may take its time: the schedule starts after it.
         let now = self.shared.parts.clock.now();
         let jitter = &*self.shared.parts.jitter;
-        self.count_failure(run, refusal.cause).await;
         let given_up = apply::gave_up(run.record.clone(), refusal, now, jitter);
         self.settle(run, given_up).await
     }
@@ -97,11 +100,12 @@ impl Workflow {
             self.count_failure(run, refusal.cause).await;
         }
         let unknown = matches!(error, IssueError::UnknownOutcome { .. });
-        if unknown && matches!(run.record.work, Work::Ordering { .. }) {
+        let trial = matches!(run.record.work, Work::Trial { .. });
+        if unknown && is_unplaced(&run.record.work) {
             // It may have been placed: the next one needs room of its own.
             run.sight.reserved = false;
         }
-        if unknown && run.sight.order.is_some() {
+        if unknown && (trial || run.sight.order.is_some()) {
             // It may have been done: look before acting again.
             run.sight.order = None;
             run.sight.finalized = false;
@@ -117,6 +121,12 @@ impl Workflow {
             self.pause(run, wait).await?;
             self.keep_lease(run).await?;
             return Ok(Progress::Onward);
+        }
+        if trial {
+            if let Some(progress) = self.trial_error(run, &error).await? {
+                return Ok(progress);
+            }
+            self.tell_trial(run);
         }
         if self.falls_back(run, &error) {
             return Ok(Progress::Onward);
@@ -193,9 +203,21 @@ impl Workflow {
         Ok(Progress::Rest(run.record.wake_at()))
     }
 
-    /// A validation that failed counts against the name, whatever comes of the order.
+    /// What fails now failed in staging.
+    fn tell_trial(&self, run: &mut Run) {
+        if let Work::Trial { issuer, .. } = &run.record.work {
+            let detail = format!("seen by {issuer}: production was not asked");
+            self.tell(run, "trial.failed", detail);
+        }
+    }
+
+    /// A validation that failed counts against the name, whatever comes of the order: in staging
+    /// there, and nowhere else.
     async fn count_failure(&self, run: &mut Run, cause: Cause) {
-        let answered = matches!(run.record.work, Work::Challenged { .. });
+        let answered = matches!(
+            run.record.work,
+            Work::Challenged { .. } | Work::Trial { order: TrialOrder::Challenged { .. }, .. }
+        );
         if !answered || cause.who() != Who::Customer {
             return;
         }

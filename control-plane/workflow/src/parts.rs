@@ -10,7 +10,7 @@ use sealwax_core::preflight::Preflight;
 use sealwax_core::record::KeyType;
 use sealwax_core::secret::Sealer;
 use sealwax_core::store::Store;
-use sealwax_core::{Cause, Clock, DomainRecord, Jitter, Notifier, Span};
+use sealwax_core::{Cause, Clock, DomainRecord, Jitter, Notifier, Span, trial};
 
 use crate::announce::Announcer;
 use crate::keys::KeyMaker;
@@ -28,6 +28,9 @@ pub struct Parts {
     pub preflight: Arc<dyn Preflight>,
     /// The certificate authorities, in order of preference; not empty.
     pub issuers: Vec<Arc<dyn Issuer>>,
+    /// The staging of an issuer's CA by the issuer's name, for those that have one: what failed
+    /// is tried there before it is ordered again. Its own name is [`trial::staging_name`].
+    pub staging: BTreeMap<String, Arc<dyn Issuer>>,
     /// Makes private keys.
     pub keys: Arc<dyn KeyMaker>,
     /// Wall time.
@@ -51,16 +54,27 @@ pub struct Settings {
     pub key_types: BTreeMap<String, KeyType>,
     /// How many domains are acted on at a time.
     pub concurrency: usize,
-    /// Limits per issuer name; an issuer that is not named has none.
+    /// Limits per issuer name, a staging's own included; an issuer that is not named has none.
     pub limits: BTreeMap<String, Limits>,
     /// How long a domain that has left keeps its certificate and key.
     pub gone_grace: Span,
 }
 
 impl Parts {
-    /// The issuer of this name.
+    /// The issuer of this name. Only these finalize and download.
     pub(crate) fn issuer(&self, name: &str) -> Option<&Arc<dyn Issuer>> {
         self.issuers.iter().find(|issuer| issuer.name() == name)
+    }
+
+    /// The issuer, or the staging, of this name: who validates.
+    pub(crate) fn validator(&self, name: &str) -> Option<&Arc<dyn Issuer>> {
+        let staging = || self.staging.values().find(|staging| staging.name() == name);
+        self.issuer(name).or_else(staging)
+    }
+
+    /// Where an order of this record with this issuer is tried first, if it is.
+    pub(crate) fn trial(&self, record: &DomainRecord, issuer: &str) -> Option<&Arc<dyn Issuer>> {
+        self.staging.get(issuer).filter(|_| trial::is_due(record))
     }
 
     /// The issuers a record may be ordered from, in order of preference: the one its

@@ -41,7 +41,8 @@ impl Workflow {
         self.give_up(run, doubt).await
     }
 
-    fn tell(&self, run: &mut Run, kind: &str, detail: String) {
+    /// Told with the next write.
+    pub(crate) fn tell(&self, run: &mut Run, kind: &str, detail: String) {
         let detail = sealwax_core::failure::bounded_detail(&detail);
         run.untold.push(event(self.shared.parts.clock.now(), kind, detail));
     }

@@ -6,7 +6,9 @@ use sealwax_core::issuer::{IssueError, Issuer, OrderChallenge, OrderRequest, Ord
 use sealwax_core::permission::Verdict;
 use sealwax_core::secret::SealPlace;
 use sealwax_core::store::{Challenge, Change, LifecycleEvent, StoreError};
-use sealwax_core::{Cause, DomainRecord, PrivateKey, SealedKey, Span, Step, Timestamp, apply};
+use sealwax_core::{
+    Cause, DomainRecord, PrivateKey, SealedKey, Span, Step, Timestamp, Work, apply,
+};
 use sealwax_core::{Failure, backoff};
 use sealwax_protocol::{ChallengeToken, DomainName};
 use tokio::time::Instant;
@@ -32,6 +34,7 @@ impl Workflow {
             Step::Confirm => self.confirm(run).await,
             Step::Look => self.look(run).await,
             Step::Choose => self.choose(run).await,
+            Step::Try { issuer, step } => self.go_on_trying(run, &issuer, step).await,
             Step::PlaceOrder { issuer } => self.place_order(run, &issuer).await,
             Step::Observe { issuer, order_url, wait } => {
                 self.observe(run, &issuer, &order_url, wait).await
@@ -96,8 +99,12 @@ impl Workflow {
         }
     }
 
-    async fn place_order(&self, run: &mut Run, name: &str) -> Result<Progress, RunError> {
-        let Some(issuer) = self.issuer(name) else {
+    pub(crate) async fn place_order(
+        &self,
+        run: &mut Run,
+        name: &str,
+    ) -> Result<Progress, RunError> {
+        let Some(issuer) = self.validator(name) else {
             return self.misconfigured(run, &unknown_issuer(name)).await;
         };
         if !run.sight.reserved
@@ -124,14 +131,14 @@ impl Workflow {
         }
     }
 
-    async fn observe(
+    pub(crate) async fn observe(
         &self,
         run: &mut Run,
         name: &str,
         order_url: &str,
         wait: Span,
     ) -> Result<Progress, RunError> {
-        let Some(issuer) = self.issuer(name) else {
+        let Some(issuer) = self.validator(name) else {
             return self.misconfigured(run, &unknown_issuer(name)).await;
         };
         self.pause(run, wait).await?;
@@ -147,7 +154,11 @@ impl Workflow {
         }
     }
 
-    async fn publish(&self, run: &mut Run, found: OrderChallenge) -> Result<Progress, RunError> {
+    pub(crate) async fn publish(
+        &self,
+        run: &mut Run,
+        found: OrderChallenge,
+    ) -> Result<Progress, RunError> {
         let withdraw = stored_token(&run.record).filter(|token| *token != found.token);
         let challenged = apply::challenged(run.record.clone(), found.token.clone().into());
         let publish = Some(Challenge {
@@ -161,8 +172,13 @@ impl Workflow {
         Ok(Progress::Onward)
     }
 
-    async fn answer(&self, run: &mut Run, name: &str, url: &str) -> Result<Progress, RunError> {
-        let Some(issuer) = self.issuer(name) else {
+    pub(crate) async fn answer(
+        &self,
+        run: &mut Run,
+        name: &str,
+        url: &str,
+    ) -> Result<Progress, RunError> {
+        let Some(issuer) = self.validator(name) else {
             return self.misconfigured(run, &unknown_issuer(name)).await;
         };
         match issuer.answer(url).await {
@@ -226,6 +242,10 @@ impl Workflow {
         self.shared.parts.issuer(name).cloned()
     }
 
+    fn validator(&self, name: &str) -> Option<Arc<dyn Issuer>> {
+        self.shared.parts.validator(name).cloned()
+    }
+
     /// Renews the lease in good time, whatever the wall clock does: silence is what others go by.
     pub(crate) async fn keep_lease(&self, run: &mut Run) -> Result<(), RunError> {
         let fresh = run.fresh_at.elapsed() < self.shared.settings.lease.scale(1, 3).duration();
@@ -242,6 +262,9 @@ impl Workflow {
     async fn out_of_time(&self, run: &mut Run) -> Result<Progress, RunError> {
         let now = self.shared.parts.clock.now();
         let detail = "the CA did not finish the order in time";
+        if matches!(run.record.work, Work::Trial { .. }) {
+            return self.skip_trial(run, detail).await;
+        }
         let jitter = &*self.shared.parts.jitter;
         let record = run.record.clone();
         let deferred = apply::deferred(record, Cause::CaUnavailable, detail, None, now, jitter);

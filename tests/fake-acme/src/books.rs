@@ -59,6 +59,8 @@ pub(crate) enum AuthorizationStatus {
     },
     Valid,
     Invalid(Problem),
+    /// By its account.
+    Deactivated,
 }
 
 pub(crate) struct CertificateEntry {
@@ -168,7 +170,9 @@ impl Books {
             (Some(Finalized { looks_left: 0, .. }), _) => OrderStatus::Valid,
             (Some(_), _) => OrderStatus::Processing,
             (None, AuthorizationStatus::Valid) => OrderStatus::Ready,
-            (None, AuthorizationStatus::Invalid(_)) => OrderStatus::Invalid,
+            (None, AuthorizationStatus::Invalid(_) | AuthorizationStatus::Deactivated) => {
+                OrderStatus::Invalid
+            }
             (None, AuthorizationStatus::Pending | AuthorizationStatus::Validating { .. }) => {
                 OrderStatus::Pending
             }

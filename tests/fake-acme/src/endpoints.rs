@@ -6,7 +6,7 @@ use http::Method;
 use sealwax_core::{Span, Timestamp};
 use serde_json::{Map, Value, json};
 
-use crate::books::AccountEntry;
+use crate::books::{AccountEntry, AuthorizationStatus};
 use crate::journal::Endpoint;
 use crate::jws::{AccountKey, Jws, changed_key, check_binding, decode};
 use crate::knobs::{Ari, Knobs};
@@ -41,7 +41,8 @@ pub(crate) fn handle(core: &Arc<Core>, call: &Call) -> Result<Reply, Problem> {
             order_reply(core, state, id, 200)
         }
         Endpoint::Authorization => {
-            let (_, id) = own_authorization(core, state, call)?;
+            let (Signed { payload, .. }, id) = own_authorization(core, state, call)?;
+            deactivate(state, id, payload.as_ref());
             state.books.look_at_authorization(id);
             Ok(Reply::json(200, authorization_object(core, state, id)?))
         }
@@ -197,6 +198,16 @@ fn update(state: &mut State, account: u64, payload: Option<&Value>) -> Result<()
         entry.contact = contact;
     }
     Ok(())
+}
+
+/// RFC 8555 section 7.5.2.
+fn deactivate(state: &mut State, id: u64, payload: Option<&Value>) {
+    let status = payload.and_then(|payload| payload.get("status")).and_then(Value::as_str);
+    if let Some(entry) = state.books.authorizations.get_mut(&id)
+        && status == Some("deactivated")
+    {
+        entry.status = AuthorizationStatus::Deactivated;
+    }
 }
 
 /// RFC 8555 section 7.3.5.

@@ -126,7 +126,7 @@ fn challenge_object(core: &Core, id: u64, entry: &AuthorizationEntry) -> Value {
     let (status, error) = match &entry.status {
         AuthorizationStatus::Pending => ("pending", None),
         AuthorizationStatus::Validating { .. } => ("processing", None),
-        AuthorizationStatus::Valid => ("valid", None),
+        AuthorizationStatus::Valid | AuthorizationStatus::Deactivated => ("valid", None),
         AuthorizationStatus::Invalid(problem) => ("invalid", Some(problem.document())),
     };
     let mut object = json!({
@@ -148,6 +148,7 @@ pub(crate) fn authorization_object(core: &Core, state: &State, id: u64) -> Resul
         AuthorizationStatus::Pending | AuthorizationStatus::Validating { .. } => "pending",
         AuthorizationStatus::Valid => "valid",
         AuthorizationStatus::Invalid(_) => "invalid",
+        AuthorizationStatus::Deactivated => "deactivated",
     };
     Ok(json!({
         "status": status,

@@ -1,18 +1,22 @@
 //! The CA: orders, validation, certificates, limits; faults by the plan.
 
+mod books;
+mod signing;
+
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, OnceLock};
+use std::sync::Mutex;
 
 use async_trait::async_trait;
-use rcgen::{CertificateParams, CertifiedIssuer, KeyPair};
 use sealwax_core::issuer::{
     IssueError, Issuer, LimitScope, OrderChallenge, OrderRequest, OrderStatus, OrderView, Refusal,
     RenewalInfo,
 };
-use sealwax_core::{Cause, Chain, Span, Timestamp};
+use sealwax_core::{Chain, Span, Timestamp};
 use sealwax_protocol::{ChallengeToken, DomainName};
 use sealwax_simulation::published::{Count, Ordered, Published, Standing};
 
+pub(crate) use self::books::validate;
+use self::signing::sign;
 use crate::effects::{Effect, Fails, Gate};
 use crate::plan::{DAY, HOUR, Trouble};
 use crate::time::{COMMON, START};
@@ -20,8 +24,6 @@ use crate::world::World;
 
 /// The issuer's name.
 pub(crate) const ISSUER: &str = "simulated";
-/// Let's Encrypt dates certificates an hour back.
-const BACKDATED: Span = HOUR;
 /// An order that is not finished by then is gone.
 const ORDER_LIFE: Span = DAY.scale(7, 1);
 
@@ -120,15 +122,15 @@ impl Ca {
     }
 }
 
-fn down() -> IssueError {
+pub(crate) fn down() -> IssueError {
     IssueError::Retry { after: None, detail: "503".into() }
 }
 
-fn lost() -> IssueError {
+pub(crate) fn lost() -> IssueError {
     IssueError::UnknownOutcome { detail: "connection reset".into() }
 }
 
-fn gone() -> IssueError {
+pub(crate) fn gone() -> IssueError {
     IssueError::OrderGone { detail: "no such order".into() }
 }
 
@@ -140,7 +142,7 @@ fn limited(world: &World) -> IssueError {
     IssueError::RateLimited { until, scope, detail: "slow down".into() }
 }
 
-const FAILS: Fails<IssueError> = Fails { refused: down, lost, limited };
+pub(crate) const FAILS: Fails<IssueError> = Fails { refused: down, lost, limited };
 
 impl Gate {
     fn reach_ca(&self) -> Result<(), IssueError> {
@@ -160,6 +162,7 @@ impl Gate {
         }
         let domain = &request.domain;
         world.watch.order_placed(domain);
+        world.watch.check_tried(world, self.life.instance, domain);
         let now = world.time.now();
         let mut books = world.ca.0.lock().unwrap();
         books.settle_all(world, now);
@@ -291,7 +294,7 @@ impl Gate {
         }
         order.status = OrderStatus::Processing;
         order.valid_at = Some(now + wait);
-        order.chain = Some(sign(csr, now, world.plan.life));
+        order.chain = Some(sign(csr, url, now, world.plan.life));
         Ok(())
     }
 
@@ -305,93 +308,18 @@ impl Gate {
     }
 }
 
-impl Books {
-    fn pending_order(&self, domain: &DomainName) -> Option<String> {
-        let pending = self
-            .orders
-            .iter()
-            .filter(|(_, order)| order.domain == *domain && order.status == OrderStatus::Pending);
-        // The oldest one, whatever the order of the map.
-        pending.min_by_key(|(_, order)| order.placed_at).map(|(url, _)| url.clone())
-    }
-
-    /// Lets the orders go on as far as time went on.
-    fn settle_all(&mut self, world: &World, now: Timestamp) {
-        for order in self.orders.values_mut().filter(|order| order.is_live()) {
-            if order.status == OrderStatus::Pending
-                && order.validated_at.is_some_and(|at| at <= now)
-            {
-                order.refusal = validate(world, order);
-                if order.refusal.is_some() {
-                    order.status = OrderStatus::Invalid;
-                    let number = u32::try_from(world.number(&order.domain)).unwrap();
-                    self.count.failed(number, now);
-                } else {
-                    order.status = OrderStatus::Ready;
-                    let number = u32::try_from(world.number(&order.domain)).unwrap();
-                    self.count.succeeded(number);
-                }
-            }
-            if order.status == OrderStatus::Processing && order.valid_at.is_some_and(|at| at <= now)
-            {
-                order.status = OrderStatus::Valid;
-                let number = u32::try_from(world.number(&order.domain)).unwrap();
-                let standing = order.standing;
-                self.count.issued(Ordered { name: number, registered: number, standing }, now);
-                self.certificates += 1;
-                self.issued.insert(order.domain.clone());
-            }
-            if order.is_live() && now.since(order.placed_at) > ORDER_LIFE {
-                order.status = OrderStatus::Invalid;
-            }
-        }
-    }
-}
-
-/// Fetches the answer, as any edge would give it.
-fn validate(world: &World, order: &Order) -> Option<Refusal> {
-    let refusal = |cause, detail: &str| Some(Refusal { cause, detail: detail.to_owned() });
-    if world.is_broken(&order.domain) {
-        return refusal(Cause::DnsNoRecord, "NXDOMAIN");
-    }
-    match world.challenge(&order.token) {
-        Some(found) if found == format!("{}.thumb", order.token) => None,
-        _ => refusal(Cause::ChallengeWrong, "404"),
-    }
-}
-
 pub(crate) fn order_url(work: &sealwax_core::Work) -> Option<&str> {
     use sealwax_core::Work;
     match work {
         Work::Ordered { order_url, .. }
         | Work::Challenged { order_url, .. }
         | Work::Keyed { order_url, .. } => Some(order_url),
-        Work::Idle | Work::Wanted { .. } | Work::Ordering { .. } | Work::Parked => None,
+        Work::Idle
+        | Work::Wanted { .. }
+        | Work::Trial { .. }
+        | Work::Ordering { .. }
+        | Work::Parked => None,
     }
-}
-
-fn root() -> &'static CertifiedIssuer<'static, KeyPair> {
-    static ROOT: OnceLock<CertifiedIssuer<'static, KeyPair>> = OnceLock::new();
-    ROOT.get_or_init(|| {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        params.distinguished_name.push(rcgen::DnType::CommonName, "Simulated CA");
-        CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
-    })
-}
-
-fn sign(csr: &[u8], now: Timestamp, life: Span) -> Chain {
-    let root = root();
-    let mut request =
-        rcgen::CertificateSigningRequestParams::from_der(&csr.to_vec().into()).unwrap();
-    let moment = |at: Timestamp| {
-        time::OffsetDateTime::from_unix_timestamp(i64::try_from(at.secs()).unwrap()).unwrap()
-    };
-    request.params.not_before = moment(now - BACKDATED);
-    request.params.not_after = moment((now - BACKDATED) + life);
-    request.params.use_authority_key_identifier_extension = true;
-    let leaf = request.signed_by(root).unwrap();
-    Chain::from_pem(format!("{}{}", leaf.pem(), root.pem())).unwrap()
 }
 
 #[async_trait]
@@ -444,6 +372,10 @@ impl Issuer for Gate {
     }
 
     async fn revoke(&self, _leaf_der: &[u8]) -> Result<(), IssueError> {
+        Ok(())
+    }
+
+    async fn relinquish(&self, _order_url: &str) -> Result<(), IssueError> {
         Ok(())
     }
 }

@@ -7,6 +7,7 @@ use sealwax_core::store::{Change, Expected};
 use sealwax_simulation::Dice;
 use sealwax_workflow::{Ask, Lane};
 
+use crate::campaign::Operator;
 use crate::plan::{Trouble, usize_of};
 use crate::replica::{LEASE, Replica};
 use crate::world::World;
@@ -18,6 +19,7 @@ struct Driver {
     instances: u32,
     /// Turns that dead replicas stay dead.
     dead_turns: Vec<u64>,
+    campaign: Option<Operator>,
 }
 
 /// Runs the plan to its end.
@@ -29,6 +31,7 @@ pub(crate) async fn drive(world: &Arc<World>) {
         replicas: Vec::new(),
         instances: 0,
         dead_turns: vec![0; world.plan.replicas],
+        campaign: None,
     };
     for _ in 0..world.plan.replicas {
         let replica = driver.start();
@@ -40,6 +43,9 @@ pub(crate) async fn drive(world: &Arc<World>) {
         world.time.pass(world.plan.sweep_interval(), 0).await;
     }
     world.watch.check_end(world);
+    if let Some(operator) = &mut driver.campaign {
+        operator.check_end(world);
+    }
     for replica in &driver.replicas {
         replica.life.end();
     }
@@ -64,9 +70,22 @@ impl Driver {
                 self.steal_a_lease();
             }
         }
+        self.recall();
         self.demand();
         if self.dice.chance(5) && !self.world.plan.windows.is_empty() {
             self.renew_one();
+        }
+    }
+
+    /// A campaign begins, is steered, and ends.
+    fn recall(&mut self) {
+        let world = Arc::clone(&self.world);
+        let due = world.plan.recall.filter(|recall| recall.at <= world.time.passed());
+        let Some(recall) = due else { return };
+        let operator = self.campaign.get_or_insert_with(|| Operator::start(&world, recall));
+        let lives = operator.turn(&world);
+        for replica in self.replicas.iter_mut().filter(|replica| !replica.life.is_over()) {
+            replica.recall(lives, &world);
         }
     }
 

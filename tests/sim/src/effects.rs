@@ -26,6 +26,8 @@ pub enum Effect {
     Finalize,
     /// Fetches the chain.
     Download,
+    /// Gives up what a trial proved.
+    Relinquish,
     /// Writes to the store.
     Write,
     /// Writes a budget to the store.

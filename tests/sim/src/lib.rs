@@ -21,6 +21,7 @@
 )]
 
 mod ca;
+mod campaign;
 mod drive;
 mod effects;
 mod keys;
@@ -28,11 +29,12 @@ mod plan;
 mod platform;
 mod replica;
 mod run;
+mod staging;
 mod store;
 mod time;
 mod watch;
 mod world;
 
 pub use effects::{Effect, Strike};
-pub use plan::{Blow, Plan, Trouble, Window};
+pub use plan::{Blow, Plan, Recall, Trouble, Window};
 pub use run::{Report, run, run_seeds};

@@ -19,6 +19,8 @@ const SWEEPS: u64 = 100;
 pub enum Trouble {
     /// The CA does not answer.
     CaDown,
+    /// The CA's staging does not answer.
+    StagingDown,
     /// The CA answers new orders with 429 and Retry-After.
     CaLimits,
     /// Orders stay in `processing`.
@@ -55,6 +57,36 @@ pub struct Blow {
     pub strike: Strike,
 }
 
+/// A campaign.
+#[derive(Clone, Copy, Debug)]
+pub struct Recall {
+    /// When it begins, from the begin of the run.
+    pub at: Span,
+    /// How long it may take.
+    pub within: Span,
+    /// Most names asked for in a second.
+    pub rate: u32,
+    /// It is paused at once, and resumed at the next sweep.
+    pub paused: bool,
+}
+
+impl Recall {
+    /// Drawn apart, so that the rest of a seed's world is what it is without. In short lives only:
+    /// whoever works on a campaign looks at it each second until a sweep has found what is left.
+    fn of(seed: u64, life: Span, troubled: Span) -> Option<Self> {
+        let dice = Dice::of(seed, "recall");
+        if life > DAY.scale(10, 1) || dice.chance(600) {
+            return None;
+        }
+        Some(Self {
+            at: Span::from_millis(dice.below(troubled.millis())),
+            within: life.scale(8, SWEEPS),
+            rate: if dice.chance(500) { 1 } else { 2 },
+            paused: dice.chance(300),
+        })
+    }
+}
+
 /// Everything that is fixed before a run begins.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -66,10 +98,16 @@ pub struct Plan {
     pub exclusive: bool,
     /// Names in order.
     pub domains: usize,
-    /// Names whose validation fails for ever.
+    /// Names whose validation fails: for ever, or until they are mended.
     pub broken: usize,
+    /// When they are mended, from the begin of the run.
+    pub mended: Option<Span>,
+    /// The CA has a staging, where what failed is tried first.
+    pub staging: bool,
     /// The platform lets one name go on the way.
     pub one_leaves: bool,
+    /// A campaign replaces every certificate.
+    pub recall: Option<Recall>,
     /// What certificates live.
     pub life: Span,
     /// How long the run takes.
@@ -103,6 +141,9 @@ impl Plan {
             exclusive: replicas == 1,
             domains: 1,
             broken: 0,
+            mended: None,
+            staging: false,
+            recall: None,
             one_leaves: false,
             life,
             length: life.scale(6, 5),
@@ -140,12 +181,20 @@ impl Plan {
                 windows.push(window(&dice, trouble, life, troubled));
             }
         }
+        let exclusive = replicas == 1 && dice.chance(500);
+        let domains = usize_of(dice.between(2, 5));
+        let broken = usize_of(dice.below(2));
+        let trials = Trials::of(seed, broken, life, troubled);
+        windows.extend(trials.down);
         Self {
             seed,
             replicas,
-            exclusive: replicas == 1 && dice.chance(500),
-            domains: usize_of(dice.between(2, 5)),
-            broken: usize_of(dice.below(2)),
+            exclusive,
+            domains,
+            broken,
+            mended: trials.mended,
+            staging: trials.staging,
+            recall: Recall::of(seed, life, troubled),
             one_leaves: dice.chance(200),
             life,
             length,
@@ -171,9 +220,38 @@ impl Plan {
             .any(|window| window.trouble == trouble && window.from <= at && at < window.to)
     }
 
-    /// Something went wrong between the two moments: what expires there is not judged.
+    /// There was a storm in this time before `at`.
+    pub(crate) fn storm_within(&self, time: Span, at: Span) -> bool {
+        let mut storms = self.windows.iter().filter(|one| one.trouble == Trouble::Storm);
+        storms.any(|storm| storm.from <= at && at < storm.to + time)
+    }
+
+    /// Something went wrong between the two moments: what expires there is not judged. A staging
+    /// that is away is no excuse.
     pub(crate) fn troubled(&self, from: Span, to: Span) -> bool {
-        self.windows.iter().any(|window| window.from < to && from < window.to)
+        let mut wrong = self.windows.iter().filter(|one| one.trouble != Trouble::StagingDown);
+        wrong.any(|window| window.from < to && from < window.to)
+    }
+}
+
+/// What a seed means for trials, in worlds where something fails. Drawn apart, so that the rest of
+/// a seed's world is what it is without.
+#[derive(Default)]
+struct Trials {
+    staging: bool,
+    mended: Option<Span>,
+    down: Option<Window>,
+}
+
+impl Trials {
+    fn of(seed: u64, broken: usize, life: Span, troubled: Span) -> Self {
+        let dice = Dice::of(seed, "staging");
+        if broken == 0 || dice.chance(400) {
+            return Self::default();
+        }
+        let mended = dice.chance(600).then(|| Span::from_millis(dice.below(troubled.millis())));
+        let down = dice.chance(400).then(|| window(&dice, Trouble::StagingDown, life, troubled));
+        Self { staging: true, mended, down }
     }
 }
 
@@ -214,7 +292,8 @@ pub(crate) fn strikes(effect: Effect) -> &'static [Strike] {
         | Effect::Observe
         | Effect::Answer
         | Effect::Finalize
-        | Effect::Download => &[
+        | Effect::Download
+        | Effect::Relinquish => &[
             Strike::DieBefore,
             Strike::DieAfter,
             Strike::Refuse,

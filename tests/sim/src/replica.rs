@@ -14,12 +14,15 @@ use sealwax_core::store::Store;
 use sealwax_core::{Clock, Span, Timestamp};
 use sealwax_protocol::DomainName;
 use sealwax_simulation::Dice;
+use sealwax_workflow::campaign::{self, CampaignSettings, Campaigns};
 use sealwax_workflow::{Announcer, Parts, Queue, Settings, Workflow, sweep};
 use tokio_util::sync::CancellationToken;
 
 use crate::ca::ISSUER;
+use crate::campaign::Busy;
 use crate::effects::Gate;
 use crate::keys::{PlainSealer, PooledKeys};
+use crate::staging::{STAGING, StagingGate};
 use crate::store::GatedStore;
 use crate::time::Wall;
 use crate::world::World;
@@ -59,6 +62,9 @@ pub(crate) struct Replica {
     pub(crate) life: Arc<Life>,
     pub(crate) queue: Queue,
     pub(crate) wall: Arc<Wall>,
+    store: Arc<dyn Store>,
+    /// Ends its work on the campaign, while there is some.
+    recalling: Option<CancellationToken>,
 }
 
 /// Sees nothing wrong with any domain.
@@ -99,12 +105,15 @@ impl Replica {
         let store: Arc<dyn Store> =
             Arc::new(GatedStore { gate: gate.clone(), inner: Arc::clone(&world.store) });
         let jitter = Dice::of(world.plan.seed, &format!("jitter of {instance}"));
+        let trials = Arc::new(StagingGate(gate.clone())) as Arc<dyn Issuer>;
+        let staging = world.plan.staging.then(|| (ISSUER.to_owned(), trials));
         let parts = Parts {
             store: Arc::clone(&store),
             sealer: Arc::new(PlainSealer),
             permission: Arc::new(gate.clone()) as Arc<dyn Permission>,
             preflight: Arc::new(Clear),
             issuers: vec![Arc::new(gate) as Arc<dyn Issuer>],
+            staging: staging.into_iter().collect(),
             keys: Arc::new(PooledKeys::default()),
             clock: Arc::clone(&clock),
             jitter: Arc::new(jitter),
@@ -116,13 +125,44 @@ impl Replica {
             lease: LEASE,
             key_types: BTreeMap::new(),
             concurrency: 4,
-            limits: BTreeMap::from([(ISSUER.to_owned(), Limits::default())]),
+            limits: BTreeMap::from([
+                (ISSUER.to_owned(), Limits::default()),
+                (STAGING.to_owned(), Limits::staging()),
+            ]),
             gone_grace: Span::from_secs(86_400),
         };
         let queue = Queue::new(Workflow::new(parts, settings));
         tokio::spawn(queue.clone().serve(stop.clone()));
         let interval = world.plan.sweep_interval();
-        tokio::spawn(sweep::serve(store, clock, queue.clone(), interval, stop));
-        Self { life, queue, wall }
+        let swept = Arc::clone(&store);
+        tokio::spawn(sweep::serve(swept, clock, queue.clone(), interval, stop));
+        Self { life, queue, wall, store, recalling: None }
+    }
+
+    /// Works on the campaign from now on, or does not any more.
+    pub(crate) fn recall(&mut self, lives: bool, world: &World) {
+        match &self.recalling {
+            Some(stop) if !lives => {
+                stop.cancel();
+                self.recalling = None;
+            }
+            None if lives => {
+                let stop = self.life.stop.child_token();
+                let clock = Arc::clone(&self.wall) as Arc<dyn Clock>;
+                let campaigns = Campaigns::new(Arc::clone(&self.store), clock);
+                let settings = CampaignSettings { holder: self.life.holder(), lease: LEASE };
+                let busy = Arc::new(Busy(world.domains.clone()));
+                let (queue, stopped) = (self.queue.clone(), stop.clone());
+                // A process that dies drops what it is at.
+                tokio::spawn(async move {
+                    tokio::select! {
+                        () = stopped.cancelled() => {}
+                        () = campaign::serve(campaigns, queue, busy, settings, stopped.clone()) => {}
+                    }
+                });
+                self.recalling = Some(stop);
+            }
+            Some(_) | None => {}
+        }
     }
 }

@@ -18,6 +18,10 @@ pub struct Report {
     pub refused: Vec<&'static str>,
     /// Orders the CA took.
     pub orders: usize,
+    /// Orders its staging took.
+    pub trials: usize,
+    /// Names a campaign asked for.
+    pub recalled: usize,
     /// Certificates it issued.
     pub certificates: u64,
     /// Effects of all replicas.
@@ -60,6 +64,8 @@ pub fn run(plan: Plan) -> Report {
             broken: world.watch.all_broken(),
             refused: world.ca.refused(),
             orders: world.ca.orders(),
+            trials: world.staging.orders(),
+            recalled: world.asked.count(),
             certificates: world.ca.certificates(),
             effects: world.effects.count(),
             notes: world.notes(),

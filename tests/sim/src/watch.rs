@@ -20,6 +20,9 @@ use crate::world::World;
 /// that had five certificates in a week, counted with a clock that is a day off.
 const PATIENCE: Span = HOUR.scale(60, 1);
 
+/// How long what a storm did to a run can show.
+const RUN: Span = Span::from_secs(900);
+
 /// Sees everything, and remembers what should not have been.
 #[derive(Debug, Default)]
 pub(crate) struct Watch(Mutex<Seen>);
@@ -34,6 +37,10 @@ struct Seen {
     /// Since when a lease is as it is.
     leases: HashMap<DomainName, Span>,
     expired: HashSet<String>,
+    /// Whose last validation failed, here or in staging.
+    failing: HashSet<DomainName>,
+    /// Processes whose last request to staging failed.
+    without_staging: HashSet<u32>,
 }
 
 impl Watch {
@@ -55,6 +62,50 @@ impl Watch {
         let granted = self.0.lock().unwrap().granted.get(domain).copied();
         if granted != Some(true) {
             self.broken("INV-7", &format!("{domain}: ordered without the platform's consent"));
+        }
+    }
+
+    /// A validation came to an end, in production or in staging.
+    pub(crate) fn validated(&self, domain: &DomainName, succeeded: bool) {
+        let failing = &mut self.0.lock().unwrap().failing;
+        if succeeded {
+            failing.remove(domain);
+        } else {
+            failing.insert(domain.clone());
+        }
+    }
+
+    /// What this process last heard of staging.
+    pub(crate) fn staging_is(&self, instance: u32, well: bool) {
+        let without = &mut self.0.lock().unwrap().without_staging;
+        if well {
+            without.remove(&instance);
+        } else {
+            without.insert(instance);
+        }
+    }
+
+    /// What failed is ordered only after a trial that succeeded, or that could not be made.
+    pub(crate) fn check_tried(&self, world: &World, instance: u32, domain: &DomainName) {
+        let failing = self.0.lock().unwrap().failing.contains(domain);
+        if world.plan.staging && failing && !self.is_disturbed(instance, domain) {
+            self.broken("INV-19", &format!("{domain}: ordered after a failure, without a trial"));
+        }
+    }
+
+    /// A trial is given up only when something is wrong with staging, or with the process.
+    fn check_skipped(&self, world: &World, life: &Life, change: &Change) {
+        if !change.events.iter().any(|event| event.kind == "trial.impossible") {
+            return;
+        }
+        let domain = &change.record.domain;
+        let struck = world.plan.blow.is_some() || world.plan.storm_within(RUN, world.time.passed());
+        let mut seen = self.0.lock().unwrap();
+        let without = seen.without_staging.contains(&life.instance);
+        // What succeeded before a crash is found as an order that is over.
+        if seen.failing.remove(domain) && !struck && !without {
+            let how = format!("INV-19: {domain}: not tried, and nothing was in the way");
+            seen.broken.push(how);
         }
     }
 
@@ -85,7 +136,15 @@ impl Watch {
         if let Some(before) = before {
             self.check_lease(world, life, before, record);
         }
-        self.check_schedule(record);
+        // A campaign's mark changes nothing about a name that waits, or is due just now.
+        let marked = before.is_some_and(|before| {
+            before.replacing != record.replacing && before.failure == record.failure
+        });
+        if !marked {
+            self.check_schedule(record);
+        }
+        self.check_skipped(world, life, change);
+        world.asked.wrote(world, before, record);
         if let CertificateChange::Replace(stored) = &change.certificate {
             self.check_served(world, record, stored);
         }
@@ -138,6 +197,8 @@ impl Watch {
             }
         } else if record.wake_at().is_none() && !idle_without_reason {
             self.broken("INV-3", &format!("{domain}: nothing will ever look at it"));
+        } else if matches!(record.work, Work::Wanted { .. }) {
+            // Tried now: it comes from a trial.
         } else if let Some(failure) = record.failure.as_ref().filter(|_| record.lease.is_none()) {
             let now = record.updated_at;
             let at = failure.next_attempt_at;

@@ -12,9 +12,11 @@ use sealwax_simulation::Dice;
 use sealwax_store::memory::MemoryStore;
 
 use crate::ca::Ca;
+use crate::campaign::Asked;
 use crate::effects::{Counter, Effect};
 use crate::plan::{DAY, Plan};
 use crate::replica::Life;
+use crate::staging::Staging;
 use crate::time::{Time, Wall};
 use crate::watch::Watch;
 
@@ -24,7 +26,9 @@ pub(crate) struct World {
     pub(crate) time: Time,
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) ca: Ca,
+    pub(crate) staging: Staging,
     pub(crate) watch: Watch,
+    pub(crate) asked: Asked,
     pub(crate) effects: Counter,
     /// In order, then the broken ones.
     pub(crate) domains: Vec<DomainName>,
@@ -46,10 +50,12 @@ impl World {
         Self {
             domains: names.collect(),
             ca: Ca::new(),
+            staging: Staging::default(),
             plan,
             time,
             store: Arc::new(store),
             watch: Watch::default(),
+            asked: Asked::default(),
             effects: Counter::default(),
             records: Mutex::default(),
             draws: Mutex::default(),
@@ -80,7 +86,8 @@ impl World {
     }
 
     pub(crate) fn is_broken(&self, domain: &DomainName) -> bool {
-        self.number(domain) >= self.plan.domains
+        let mended = self.plan.mended.is_some_and(|at| at <= self.time.passed());
+        self.number(domain) >= self.plan.domains && !mended
     }
 
     /// The platform let this name go: the first one, half-way.

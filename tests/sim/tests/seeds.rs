@@ -59,8 +59,12 @@ fn the_invariants_hold_whatever_the_seed_does() {
     let sum = |of: fn(&Report) -> u64| reports.iter().map(of).sum::<u64>();
     let count = u64::try_from(reports.len()).unwrap();
     assert!(sum(|report| report.certificates) > 4 * count);
+    let trials = sum(|report| u64::try_from(report.trials).unwrap());
+    assert!(trials > count, "{trials} trials");
+    let recalled = sum(|report| u64::try_from(report.recalled).unwrap());
+    assert!(recalled > count / 10, "{recalled} names of campaigns");
     println!(
-        "{count} seeds: {} certificates, {} effects, {} orders over a limit",
+        "{count} seeds: {} certificates, {} effects, {trials} trials, {} orders over a limit",
         sum(|report| report.certificates),
         sum(|report| report.effects),
         sum(|report| u64::try_from(report.refused.len()).unwrap()),

@@ -66,16 +66,45 @@ impl Line {
         Self::start_telling(settings, |_, _| {}).await
     }
 
-    /// The same, and tells which part is ready, and where it is.
+    /// The same with a second Pebble, which is the staging of the first one.
+    ///
+    /// # Errors
+    /// A part is missing or does not come up.
+    pub async fn start_with_staging(settings: LineSettings) -> Result<(Self, Pebble)> {
+        let ports = EnvoyPorts::free()?;
+        let validations = TcpProxy::start(ports.http()).await?;
+        let ca = PebbleSettings::validating_at(validations.address().port());
+        let staging = Pebble::start(ca).await?;
+        let (directory, roots) = (staging.directory(), staging.tls_root_file());
+        let more = format!(
+            "staging_directory = \"{directory}\"\nstaging_ca_file = \"{}\"\n",
+            roots.display()
+        );
+        let line = Self::assemble(settings, &more, ports, validations, |_, _| {}).await?;
+        Ok((line, staging))
+    }
+
+    /// The same as [`Self::start`], and tells which part is ready, and where it is.
     ///
     /// # Errors
     /// A part is missing or does not come up.
     pub async fn start_telling(
         settings: LineSettings,
-        mut tell: impl FnMut(&str, &str),
+        tell: impl FnMut(&str, &str),
     ) -> Result<Self> {
         let ports = EnvoyPorts::free()?;
         let validations = TcpProxy::start(ports.http()).await?;
+        Self::assemble(settings, "", ports, validations, tell).await
+    }
+
+    /// `issuer`: more keys of the one `[[issuer]]` there is.
+    async fn assemble(
+        settings: LineSettings,
+        issuer: &str,
+        ports: EnvoyPorts,
+        validations: TcpProxy,
+        mut tell: impl FnMut(&str, &str),
+    ) -> Result<Self> {
         let origin = Origin::start().await?;
         let mut ca = PebbleSettings::validating_at(validations.address().port());
         ca.nonces_refused_percent = settings.nonces_refused_percent;
@@ -97,7 +126,9 @@ impl Line {
             max_wait: settings.max_wait,
             more,
         };
+        let with = format!("[[issuer]]\n{issuer}");
         let control_plane = ControlPlane::start_changed(&configured, |config| {
+            let config = config.replacen("[[issuer]]\n", &with, 1);
             // What a look holds domains against is what their owners are told to point them at.
             let public = "[edge]\npublic = \"127.0.0.1\"\n";
             if settings.preflight { config.replace("[edge]\n", public) } else { config }

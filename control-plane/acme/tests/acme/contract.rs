@@ -32,6 +32,8 @@ contract! {
     replicas_end_with_one_account: Demands::default();
     an_authorization_that_is_still_valid_makes_the_order_ready_at_once:
         Demands { reuse_authorizations: true, ..Demands::default() };
+    what_an_order_proved_can_be_given_up:
+        Demands { reuse_authorizations: true, ..Demands::default() };
     a_wrong_answer_fails_the_order_with_its_cause: Demands::default();
     a_renewal_replaces_and_a_second_one_does_without: Demands::default();
     a_profile_is_honoured_and_an_unknown_one_is_a_setting_to_repair: Demands::default();
@@ -128,6 +130,17 @@ async fn an_authorization_that_is_still_valid_makes_the_order_ready_at_once(ca: 
     let (key, csr_der) = key_and_request(&request.domain);
     issuer.finalize(&url, &csr_der).await.unwrap();
     collect(&issuer, &url, &request.domain, &key).await;
+}
+
+async fn what_an_order_proved_can_be_given_up(ca: Ca) {
+    let issuer = ca.issuer();
+    let request = order_for("tried.example.com");
+    let url = ready_order(&issuer, &ca.responder, &request).await;
+    issuer.relinquish(&url).await.unwrap();
+    // Once more, as after a crash.
+    issuer.relinquish(&url).await.unwrap();
+    let url = issuer.place_order(&request).await.unwrap();
+    assert!(!challenge_of(&issuer, &url).await.processing, "the next one is validated anew");
 }
 
 async fn a_wrong_answer_fails_the_order_with_its_cause(ca: Ca) {

@@ -1,117 +1,21 @@
-//! All buckets of one account, and which of them an order needs.
+//! All buckets of one account.
 
 use std::collections::HashMap;
 
 use crate::issuer::LimitScope;
-use crate::timestamp::{Span, Timestamp};
+use crate::timestamp::Timestamp;
 use sealwax_protocol::DomainName;
 use serde::{Deserialize, Serialize};
 
 use super::bucket::{Bucket, Limit};
+use super::claims::{Claim, claims, scope};
 use super::limits::{Limits, RequestKind};
+use super::need::{BucketKey, Exhausted, Headroom, Need, Part};
 use super::registered::registered_domain;
 
 /// Buckets beyond which full ones are dropped, at first; then whenever their number doubled. What
 /// is left is bounded by what was ordered within the longest period.
 const PRUNE_FROM: usize = 1024;
-
-/// Which bucket.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum BucketKey {
-    /// New orders of the account.
-    Orders,
-    /// A tenant's share of them.
-    Tenant(String),
-    /// Certificates under a registered domain.
-    RegisteredDomain(String),
-    /// Certificates for exactly one name.
-    ExactSet(String),
-    /// Failed validations of a name.
-    Failures(String),
-    /// Failed validations of a name since its last success.
-    ConsecutiveFailures(String),
-    /// New accounts.
-    Accounts,
-    /// Requests of a kind.
-    Requests(RequestKind),
-    /// Who waits for that bucket, one behind the other: full again when the last one's turn is.
-    Line(Box<Self>),
-}
-
-/// Where a bucket is kept, because of who shares it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// One name's: with the name's record, so its own conditional writes keep it.
-    Name,
-    /// All names' under a registered domain.
-    RegisteredDomain(String),
-    /// All names' of an account.
-    Account,
-    /// This machine's address: not shared with other replicas.
-    Address,
-}
-
-/// How much of the account's orders must be left for more urgent ones.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Headroom {
-    /// None: someone waits for it now.
-    #[default]
-    None,
-    /// A tenth: ordinary work.
-    Tenth,
-    /// Half: names that failed before must not use up what the others need.
-    Half,
-}
-
-impl BucketKey {
-    /// Where it is kept.
-    #[must_use]
-    pub fn part(&self) -> Part {
-        match self {
-            Self::Orders | Self::Tenant(_) => Part::Account,
-            Self::RegisteredDomain(domain) => Part::RegisteredDomain(domain.clone()),
-            Self::ExactSet(_) | Self::Failures(_) | Self::ConsecutiveFailures(_) => Part::Name,
-            Self::Accounts | Self::Requests(_) => Part::Address,
-            Self::Line(of) => of.part(),
-        }
-    }
-}
-
-/// What kind of order it is, as far as limits go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OrderKind {
-    /// The first certificate of a name, or of a name whose last one another account ordered.
-    First,
-    /// A renewal that names what it replaces, by the same account and in its window: exempt from
-    /// every limit.
-    ReplacingRenewal,
-    /// A renewal that does not: exempt from the account's and the registered domain's limits.
-    Renewal,
-}
-
-/// What an order needs.
-#[derive(Clone, Copy, Debug)]
-pub struct Need<'a> {
-    /// The name.
-    pub domain: &'a DomainName,
-    /// Whose it is.
-    pub tenant: Option<&'a str>,
-    /// What kind of order it is.
-    pub kind: OrderKind,
-}
-
-/// A limit that has no room.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the budget for {key:?} is used up until {until}")]
-pub struct Exhausted {
-    /// When there is room again.
-    pub until: Timestamp,
-    /// What the limit covers.
-    pub scope: LimitScope,
-    /// Which bucket it is.
-    pub key: BucketKey,
-}
 
 /// What is kept of a budget: the buckets that are not full.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -376,65 +280,5 @@ impl Budget {
             BucketKey::Requests(kind) => limits.request(*kind),
             BucketKey::Line(of) => self.limit(of),
         }
-    }
-}
-
-struct Claim {
-    key: BucketKey,
-    /// Zero: there must be room, but it is taken later, or never.
-    cost: u64,
-    /// What must be left after it.
-    keep: u64,
-}
-
-impl Claim {
-    const fn spend(key: BucketKey) -> Self {
-        Self { key, cost: 1, keep: 0 }
-    }
-
-    const fn room(key: BucketKey) -> Self {
-        Self { key, cost: 0, keep: 0 }
-    }
-}
-
-/// What each kind of order counts for.
-fn claims(need: &Need<'_>) -> Vec<Claim> {
-    let name = need.domain.as_str();
-    let mut claims = vec![Claim::spend(BucketKey::Requests(RequestKind::NewOrder))];
-    if need.kind == OrderKind::ReplacingRenewal {
-        return claims;
-    }
-    claims.push(Claim::room(BucketKey::Failures(name.to_owned())));
-    claims.push(Claim::room(BucketKey::ConsecutiveFailures(name.to_owned())));
-    claims.push(Claim::spend(BucketKey::ExactSet(name.to_owned())));
-    if need.kind == OrderKind::First {
-        let registered = registered_domain(need.domain).to_owned();
-        claims.push(Claim::spend(BucketKey::Orders));
-        claims.push(Claim::spend(BucketKey::RegisteredDomain(registered)));
-        if let Some(tenant) = need.tenant {
-            claims.push(Claim::spend(BucketKey::Tenant(tenant.to_owned())));
-        }
-    }
-    claims
-}
-
-fn scope(key: &BucketKey) -> LimitScope {
-    match key {
-        BucketKey::Orders | BucketKey::Tenant(_) => LimitScope::Account,
-        BucketKey::RegisteredDomain(_) => LimitScope::RegisteredDomain,
-        BucketKey::ExactSet(_) | BucketKey::Failures(_) | BucketKey::ConsecutiveFailures(_) => {
-            LimitScope::Name
-        }
-        BucketKey::Accounts | BucketKey::Requests(_) => LimitScope::Ca,
-        BucketKey::Line(of) => scope(of),
-    }
-}
-
-/// How long after `now` a limit has room; for schedules that think in spans.
-impl Exhausted {
-    /// How long to wait from `now` on.
-    #[must_use]
-    pub const fn wait(&self, now: Timestamp) -> Span {
-        self.until.since(now)
     }
 }

@@ -14,13 +14,16 @@
 //! [`Budget::correct`].
 
 mod bucket;
+mod claims;
 mod ledger;
 mod limits;
+mod need;
 mod registered;
 
 pub use bucket::{Bucket, Limit};
-pub use ledger::{BucketKey, Budget, BudgetState, Exhausted, Headroom, Need, OrderKind, Part};
+pub use ledger::{Budget, BudgetState};
 pub use limits::{Limits, RequestKind, RequestLimits};
+pub use need::{BucketKey, Exhausted, Headroom, Need, OrderKind, Part};
 pub use registered::{is_public_suffix, registered_domain};
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use sealwax_core::preflight::{Findings, Sighting};
 use sealwax_core::store::LifecycleEvent;
-use sealwax_core::{Cause, DomainRecord, DomainState, Failure, Timestamp, Who};
+use sealwax_core::{Cause, DomainRecord, DomainState, Failure, Timestamp, Trials, Venue, Who};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -30,6 +30,8 @@ pub struct Explanation {
     /// What was seen of the domain before its last order, or instead of it, while something is
     /// wrong.
     pub preflight: Option<PreflightView>,
+    /// Where attempts are made while it fails, if the issuer has a staging.
+    pub trials: Option<String>,
     /// What happens next by itself.
     pub next: String,
     /// What happened, oldest first.
@@ -79,6 +81,7 @@ impl Explanation {
             change: None,
             forward: None,
             preflight: record.preflight.as_deref().map(seen),
+            trials: record.trials.and_then(tried),
             next: next(record, now),
             timeline: events.iter().rev().map(moment).collect(),
         }
@@ -178,11 +181,27 @@ fn again(record: &DomainRecord, at: Timestamp) -> String {
     };
     let look = if record.preflight.is_some() {
         "; with --force it is ordered without a look at it first"
+    } else if record.trials.is_some_and(|trials| trials.saved > 0) {
+        "; with --force it is ordered without a trial"
     } else {
         ""
     };
     let domain = &record.domain;
     format!("It is tried again at {at}{why}. To try now: sealwax domain renew {domain}{look}.")
+}
+
+/// What trials came to. Nothing is said before there was one: the issuer may have no staging.
+fn tried(trials: Trials) -> Option<String> {
+    let saved = match trials.saved {
+        0 => return None,
+        1 => "1 production attempt saved".to_owned(),
+        saved => format!("{saved} production attempts saved"),
+    };
+    let next = match trials.next {
+        Venue::Staging => "the next attempt is made there too, and in production once one succeeds",
+        Venue::Production => "the next attempt is made in production",
+    };
+    Some(format!("Tried in the certificate authority's staging: {saved}; {next}."))
 }
 
 fn seen(findings: &Findings) -> PreflightView {
@@ -249,6 +268,22 @@ mod tests {
         let what: Vec<_> = told.seen.iter().map(|one| one.what.as_str()).collect();
         assert_eq!(what, ["A", "AAAA", "CAA", "challenge path"]);
         assert_eq!(told.seen[0].seen, "none: NXDOMAIN");
+    }
+
+    #[test]
+    fn trials_are_told_once_there_was_one() {
+        let told = |next, saved| {
+            let record = DomainRecord { trials: Some(Trials { next, saved }), ..record() };
+            Explanation::of(&record, &[], Timestamp::from_secs(5)).trials
+        };
+        assert_eq!(told(Venue::Staging, 0), None);
+        let once = told(Venue::Staging, 1).unwrap();
+        assert!(once.contains("staging: 1 production attempt saved; the next"), "{once}");
+        let passed = told(Venue::Production, 3).unwrap();
+        assert!(
+            passed
+                .ends_with("3 production attempts saved; the next attempt is made in production.")
+        );
     }
 
     #[test]

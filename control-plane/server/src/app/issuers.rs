@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use sealwax_acme::{AcmeIssuer, ExternalAccountBinding, IssuerSettings};
 use sealwax_core::budget::{Limit, Limits};
+use sealwax_core::issuer::Issuer;
 use sealwax_core::record::KeyType;
 use sealwax_core::secret::Sealer;
 use sealwax_core::store::Store;
-use sealwax_core::{Clock, Span};
+use sealwax_core::{Clock, Span, trial};
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -18,35 +19,83 @@ use crate::config::{self, Config, LimitsPreset};
 const HOUR: Span = Span::from_secs(3_600);
 const WEEK: Span = Span::from_secs(7 * 86_400);
 
+/// Everyone with an account.
+pub(super) struct Made {
+    /// In the configuration's order.
+    pub(super) issuers: Vec<Arc<AcmeIssuer>>,
+    /// The stagings of those that have one.
+    pub(super) stagings: Vec<Arc<AcmeIssuer>>,
+    /// Whose they are.
+    tried: Vec<String>,
+}
+
+impl Made {
+    /// The stagings, with whatever stands in front of them now, by their issuers' names.
+    pub(super) fn tried(
+        &self,
+        stagings: Vec<Arc<dyn Issuer>>,
+    ) -> BTreeMap<String, Arc<dyn Issuer>> {
+        self.tried.iter().cloned().zip(stagings).collect()
+    }
+
+    /// The issuers, then the stagings.
+    pub(super) fn accounts(&self) -> Vec<Arc<AcmeIssuer>> {
+        self.issuers.iter().chain(&self.stagings).cloned().collect()
+    }
+}
+
+/// Makes all of them.
 pub(super) fn build(
     configured: &[config::Issuer],
     store: &Arc<dyn Store>,
     sealer: &Arc<dyn Sealer>,
     clock: &Arc<dyn Clock>,
-) -> Result<Vec<Arc<AcmeIssuer>>, AppError> {
-    let one = |issuer: &config::Issuer| -> Result<Arc<AcmeIssuer>, AppError> {
+) -> Result<Made, AppError> {
+    let one = |settings: IssuerSettings| -> Result<Arc<AcmeIssuer>, AppError> {
         let (store, sealer, clock) = (Arc::clone(store), Arc::clone(sealer), Arc::clone(clock));
-        let built = AcmeIssuer::new(settings(issuer)?, store, sealer, clock);
-        Ok(Arc::new(built.map_err(|error| refused(issuer, &error))?))
+        let name = settings.name.clone();
+        let built = AcmeIssuer::new(settings, store, sealer, clock);
+        Ok(Arc::new(built.map_err(|error| refused(&name, &error))?))
     };
-    configured.iter().map(one).collect()
+    let mut made = Made { issuers: Vec::new(), stagings: Vec::new(), tried: Vec::new() };
+    for issuer in configured {
+        made.issuers.push(one(settings(issuer)?)?);
+        if let Some(staging) = &issuer.staging {
+            made.stagings.push(one(staging_settings(issuer, staging)?)?);
+            made.tried.push(issuer.name.clone());
+        }
+    }
+    Ok(made)
 }
 
 pub(super) fn key_types(configured: &[config::Issuer]) -> BTreeMap<String, KeyType> {
     configured.iter().map(|issuer| (issuer.name.clone(), issuer.key_type)).collect()
 }
 
-/// What each issuer allows: what it publishes, as far as `[limits]` does not say otherwise.
+/// What each issuer allows: what it publishes, as far as `[limits]` does not say otherwise. What
+/// is said there is said of where orders count; a staging has what it publishes.
 pub(super) fn limits(config: &Config) -> BTreeMap<String, Limits> {
     let of = |issuer: &config::Issuer| {
-        let published = match issuer.limits.unwrap_or_else(|| preset(&issuer.directory)) {
-            LimitsPreset::None => return None,
-            LimitsPreset::LetsEncrypt => Limits::default(),
-            LimitsPreset::LetsEncryptStaging => Limits::staging(),
-        };
+        let published = published(issuer.limits.unwrap_or_else(|| preset(&issuer.directory)))?;
         Some((issuer.name.clone(), changed(published, &config.limits)))
     };
-    config.issuers.iter().filter_map(of).collect()
+    let of_staging = |issuer: &config::Issuer| {
+        let staging = issuer.staging.as_ref()?;
+        let local = config::loopback(&staging.directory);
+        let usual = if local { LimitsPreset::None } else { LimitsPreset::LetsEncryptStaging };
+        let published = published(staging.limits.unwrap_or(usual))?;
+        Some((trial::staging_name(&issuer.name), published))
+    };
+    let issuers = &config.issuers;
+    issuers.iter().filter_map(of).chain(issuers.iter().filter_map(of_staging)).collect()
+}
+
+fn published(preset: LimitsPreset) -> Option<Limits> {
+    match preset {
+        LimitsPreset::None => None,
+        LimitsPreset::LetsEncrypt => Some(Limits::default()),
+        LimitsPreset::LetsEncryptStaging => Some(Limits::staging()),
+    }
 }
 
 fn preset(directory: &Url) -> LimitsPreset {
@@ -81,14 +130,28 @@ fn settings(issuer: &config::Issuer) -> Result<IssuerSettings, AppError> {
     settings.ca_file.clone_from(&issuer.ca_file);
     settings.profile.clone_from(&issuer.profile);
     settings.key_type = issuer.key_type;
-    settings.eab = issuer.binding.as_ref().map(|found| binding(issuer, found)).transpose()?;
+    settings.eab = eab(&issuer.name, issuer.binding.as_ref())?;
     Ok(settings)
 }
 
-fn binding(
+fn staging_settings(
     issuer: &config::Issuer,
-    binding: &config::Binding,
-) -> Result<ExternalAccountBinding, AppError> {
+    staging: &config::Staging,
+) -> Result<IssuerSettings, AppError> {
+    let name = trial::staging_name(&issuer.name);
+    let mut settings = IssuerSettings::new(&name, staging.directory.as_str());
+    settings.contact = issuer.contact.first().cloned();
+    settings.ca_file.clone_from(&staging.ca_file);
+    settings.profile.clone_from(&issuer.profile);
+    settings.eab = eab(&name, staging.binding.as_ref())?;
+    Ok(settings)
+}
+
+fn eab(
+    issuer: &str,
+    binding: Option<&config::Binding>,
+) -> Result<Option<ExternalAccountBinding>, AppError> {
+    let Some(binding) = binding else { return Ok(None) };
     let path = &binding.hmac_key_file;
     let text = std::fs::read_to_string(path).map(Zeroizing::new);
     let text = text.map_err(|source| AppError::File {
@@ -96,23 +159,47 @@ fn binding(
         path: path.display().to_string(),
         source,
     })?;
-    ExternalAccountBinding::parse(&binding.kid, &text).map_err(|error| refused(issuer, &error))
+    let parsed = ExternalAccountBinding::parse(&binding.kid, &text);
+    parsed.map(Some).map_err(|error| refused(issuer, &error))
 }
 
-fn refused(issuer: &config::Issuer, error: &dyn std::fmt::Display) -> AppError {
-    AppError::Issuer { name: issuer.name.clone(), detail: error.to_string() }
+fn refused(issuer: &str, error: &dyn std::fmt::Display) -> AppError {
+    AppError::Issuer { name: issuer.to_owned(), detail: error.to_string() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn of(text: &str) -> Option<Limits> {
-        let folder = std::env::temp_dir().join(format!("sealwax-limits-{}", std::process::id()));
+    fn all(text: &str) -> BTreeMap<String, Limits> {
+        let folder = std::env::temp_dir().join(format!(
+            "sealwax-limits-{}-{:?}",
+            std::process::id(),
+            std::thread::current().id()
+        ));
         std::fs::write(&folder, text).unwrap();
         let config = Config::load(Some(&folder), std::iter::empty()).unwrap();
         std::fs::remove_file(&folder).unwrap();
-        limits(&config).into_values().next()
+        limits(&config)
+    }
+
+    fn of(text: &str) -> Option<Limits> {
+        all(text).into_values().next()
+    }
+
+    #[test]
+    fn a_staging_has_a_ledger_of_its_own_that_limits_do_not_change() {
+        let orders = |staging: &str, more: &str| {
+            let issuer = "[[issuer]]\nname = \"le\"\ndirectory = \"https://ca.example/dir\"\n";
+            let text = format!("{issuer}staging_directory = \"{staging}\"\n{more}");
+            let found = all(&text);
+            ["le", "le.staging"].map(|name| Some(found.get(name)?.orders_per_account.burst))
+        };
+        let staging = "https://staging.ca.example/dir";
+        assert_eq!(orders(staging, ""), [Some(300), Some(1500)]);
+        assert_eq!(orders(staging, "[limits]\norders_per_3h = 9\n"), [Some(9), Some(1500)]);
+        assert_eq!(orders(staging, "staging_limits = \"none\"\n"), [Some(300), None]);
+        assert_eq!(orders("https://localhost:14000/dir", ""), [Some(300), None]);
     }
 
     #[test]

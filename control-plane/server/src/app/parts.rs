@@ -92,7 +92,8 @@ impl App {
         let sealer = Arc::clone(&proven) as Arc<dyn Sealer>;
         let (last_good, keeper) = open_last_good(&config.store)?.unzip();
         let acme = issuers::build(&config.issuers, &store, &sealer, &clock)?;
-        let issuers = eyes.issuers(acme.clone());
+        let issuers = eyes.issuers(acme.issuers.clone());
+        let staging = acme.tried(eyes.issuers(acme.stagings.clone()));
         let announcements = Arc::new(Announcements::default());
         let sinks = Arc::new(Sinks::open(&config.notify, Arc::clone(&clock)).await?);
         let notifier = eyes.notifier(Arc::clone(&sinks) as Arc<dyn Notifier>);
@@ -112,6 +113,7 @@ impl App {
                 permission: eyes.permission(permission(&config.permission)?),
                 preflight: eyes.preflight(outlook::build(config)),
                 issuers,
+                staging,
                 keys: Arc::new(LocalKeys),
                 clock: Arc::clone(&clock),
                 jitter: Arc::clone(&jitter),
@@ -121,15 +123,9 @@ impl App {
             settings(config),
         );
         let queue = Queue::new(workflow);
-        let catalog = Arc::new(Catalog::new(
-            CatalogParts { store: Arc::clone(&store), sealer, clock: Arc::clone(&clock), jitter },
-            CACHE,
-            serving(config),
-        ));
-        catalog.demand_through(queue.clone());
-        if let Some(copy) = &last_good {
-            catalog.fall_back_on(copy.clone());
-        }
+        let parts =
+            CatalogParts { store: Arc::clone(&store), sealer, clock: Arc::clone(&clock), jitter };
+        let catalog = open_catalog(parts, config, &queue, last_good.as_ref());
         let source = Arc::clone(&catalog) as Arc<dyn sealwax_xds::CertificateSource>;
         let source = eyes.source(source, config.issuance.max_wait.duration());
         let xds = Arc::new(XdsServer::new(xds_config(config), Arc::clone(&source) as _));
@@ -151,7 +147,7 @@ impl App {
             announcements,
             watch,
             certificates,
-            accounts: Accounts::of(&acme, &upkeep),
+            accounts: Accounts::of(&acme.accounts(), &upkeep),
             notifier,
             sinks,
             upkeep,
@@ -160,6 +156,20 @@ impl App {
             keeper,
         })
     }
+}
+
+fn open_catalog(
+    parts: CatalogParts,
+    config: &Config,
+    queue: &Queue,
+    last_good: Option<&LastGood>,
+) -> Arc<Catalog> {
+    let catalog = Arc::new(Catalog::new(parts, CACHE, serving(config)));
+    catalog.demand_through(queue.clone());
+    if let Some(copy) = last_good {
+        catalog.fall_back_on(copy.clone());
+    }
+    catalog
 }
 
 fn traces(configured: &config::Telemetry) -> Result<Traces, AppError> {

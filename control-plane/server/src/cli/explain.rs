@@ -26,6 +26,7 @@ pub(super) fn told_to_people(told: &Explanation) -> String {
         ("Cause", cause.as_ref()),
         ("Who must act", told.act.as_ref()),
         ("What to change", told.change.as_ref()),
+        ("What was tried", told.trials.as_ref()),
         ("What happens next", Some(&told.next)),
     ] {
         if let Some(line) = line {

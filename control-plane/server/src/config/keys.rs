@@ -192,6 +192,18 @@ keys! {
         Allowed::Choice(&["letsencrypt", "letsencrypt-staging", "none"]),
         Unset("`letsencrypt-staging` for its directory, `none` on a loopback address, else `letsencrypt`"),
         "Whose published limits it has; `[limits]` changes single ones.";
+    ISSUER_STAGING_DIRECTORY: Url = issuer.staging_directory, Allowed::Url, Unset("no trials"),
+        "ACME directory of the CA's staging. After a validation that failed, attempts are made there until one succeeds, and only then in `directory`: a domain that stays broken costs nothing of the CA's limits. Nothing is issued there. Its account is called like the issuer with `.staging` behind it. Needs every control plane on the store to be of a version that knows it.";
+    ISSUER_STAGING_CA_FILE: PathBuf = issuer.staging_ca_file, Allowed::Path, Unset("the system's roots"),
+        "As `ca_file`, of the staging directory.";
+    ISSUER_STAGING_EAB_KID: String = issuer.staging_eab_kid, Allowed::Text, Unset("no binding"),
+        "As `eab_kid`, for the account in staging. Needs `staging_eab_hmac_key_file`.";
+    ISSUER_STAGING_EAB_HMAC_KEY_FILE: PathBuf = issuer.staging_eab_hmac_key_file, Allowed::Path, Unset("no binding"),
+        "As `eab_hmac_key_file`, for the account in staging. Needs `staging_eab_kid`.";
+    ISSUER_STAGING_LIMITS: LimitsPreset = issuer.staging_limits,
+        Allowed::Choice(&["letsencrypt", "letsencrypt-staging", "none"]),
+        Unset("`none` on a loopback address, else `letsencrypt-staging`"),
+        "Whose published limits the staging has. `[limits]` does not change them.";
     PERMISSION_ASK_URL: Url = permission.ask_url, Allowed::Url, Unset("registered domains are allowed"),
         "Asked as `GET {ask_url}?domain=NAME` before an order: 2xx allows, 404 and 410 say the domain has left, other 4xx refuse, anything else is no answer.";
     PERMISSION_TIMEOUT: Span = permission.timeout, millis(100, 60), Value("3s"),

@@ -12,6 +12,7 @@ mod problem;
 mod read;
 mod reader;
 mod reference;
+mod staging;
 mod telemetry;
 
 use std::collections::BTreeMap;
@@ -33,6 +34,7 @@ pub use preflight::Preflight;
 pub use problem::{Problem, Problems};
 pub(crate) use read::loopback;
 pub use reference::reference;
+pub use staging::Staging;
 pub use telemetry::{AccessField, LogFormat, Telemetry};
 
 use reader::Reader;
@@ -203,6 +205,8 @@ pub struct Issuer {
     pub key_type: KeyType,
     /// Whose limits it has; by its directory if unset.
     pub limits: Option<LimitsPreset>,
+    /// Where what failed is tried first; `None`: nowhere.
+    pub staging: Option<Staging>,
 }
 
 /// An external account binding (RFC 8555 section 7.3.4).

@@ -7,6 +7,7 @@ use url::{Host, Url};
 
 use super::keys::{self, Key};
 use super::reader::{Position, Reader};
+use super::staging;
 use super::{
     Admin, Binding, Config, Edge, Issuance, Issuer, KEK_FILE, Kek, LastGoodCopy, Limits, Listen,
     Permission, Renewal, STAGING_DIRECTORY, STAGING_NAME, Store, StoreKind, Telemetry, TlsFiles,
@@ -242,7 +243,7 @@ fn read_kek(reader: &mut Reader, store: Option<&Store>) -> Option<Kek> {
 fn read_issuers(reader: &mut Reader) -> Option<Vec<Issuer>> {
     let count = reader.repeated(keys::ISSUER);
     if count == 0 {
-        return Some(vec![staging()?]);
+        return Some(vec![unconfigured()?]);
     }
     let read: Vec<Option<Issuer>> =
         (0..count).map(|position| read_issuer(reader, Some(position))).collect();
@@ -256,7 +257,8 @@ fn read_issuers(reader: &mut Reader) -> Option<Vec<Issuer>> {
     Some(issuers)
 }
 
-fn staging() -> Option<Issuer> {
+/// What orders go to when no issuer is configured.
+fn unconfigured() -> Option<Issuer> {
     Some(Issuer {
         name: STAGING_NAME.to_owned(),
         directory: Url::parse(STAGING_DIRECTORY).ok()?,
@@ -266,6 +268,7 @@ fn staging() -> Option<Issuer> {
         profile: None,
         key_type: KeyType::default(),
         limits: None,
+        staging: None,
     })
 }
 
@@ -274,35 +277,48 @@ fn read_issuer(reader: &mut Reader, at: Position) -> Option<Issuer> {
     let directory = reader.get(&keys::ISSUER_DIRECTORY, at);
     let contact = reader.optional(&keys::ISSUER_CONTACT, at);
     let ca_file = reader.optional(&keys::ISSUER_CA_FILE, at);
-    let kid = reader.optional(&keys::ISSUER_EAB_KID, at);
-    let hmac_key_file = reader.optional(&keys::ISSUER_EAB_HMAC_KEY_FILE, at);
+    let binding = read_binding(reader, &EAB, at);
     let profile = reader.optional(&keys::ISSUER_PROFILE, at);
     let key_type = reader.get(&keys::ISSUER_KEY_TYPE, at);
     let limits = reader.optional(&keys::ISSUER_LIMITS, at);
-    let binding = match (kid?, hmac_key_file?) {
-        (Some(kid), Some(hmac_key_file)) => Some(Binding { kid, hmac_key_file }),
-        (None, None) => None,
-        (Some(_), None) => {
-            let said = "is only allowed together with eab_hmac_key_file";
-            reader.refuse(&keys::ISSUER_EAB_KID.entry, at, said);
-            None
-        }
-        (None, Some(_)) => {
-            let said = "is only allowed together with eab_kid";
-            reader.refuse(&keys::ISSUER_EAB_HMAC_KEY_FILE.entry, at, said);
-            None
-        }
-    };
+    let staging = staging::read(reader, directory.as_ref(), at);
     Some(Issuer {
         name: name?,
         directory: directory?,
         contact: contact?.unwrap_or_default(),
         ca_file: ca_file?,
-        binding,
+        binding: binding?,
         profile: profile?,
         key_type: key_type?,
         limits: limits?,
+        staging: staging?,
     })
+}
+
+/// The two keys of an external account binding: its identifier and its key's file.
+pub(super) type BindingKeys = (Key<String>, Key<PathBuf>);
+const EAB: BindingKeys = (keys::ISSUER_EAB_KID, keys::ISSUER_EAB_HMAC_KEY_FILE);
+
+/// Both or neither.
+pub(super) fn read_binding(
+    reader: &mut Reader,
+    (kid, hmac_key_file): &BindingKeys,
+    at: Position,
+) -> Option<Option<Binding>> {
+    let found = (reader.optional(kid, at), reader.optional(hmac_key_file, at));
+    let lonely = |other: &str| format!("is only allowed together with {other}");
+    match (found.0?, found.1?) {
+        (Some(kid), Some(hmac_key_file)) => Some(Some(Binding { kid, hmac_key_file })),
+        (None, None) => Some(None),
+        (Some(_), None) => {
+            reader.refuse(&kid.entry, at, &lonely(hmac_key_file.entry.name));
+            None
+        }
+        (None, Some(_)) => {
+            reader.refuse(&hmac_key_file.entry, at, &lonely(kid.entry.name));
+            None
+        }
+    }
 }
 
 fn read_permission(reader: &mut Reader) -> Option<Permission> {

@@ -271,6 +271,14 @@ impl Issuer for MeteredIssuer {
         self.timed("revoke", None, self.inner.revoke(leaf_der)).await
     }
 
+    async fn relinquish(&self, order_url: &str) -> Result<(), IssueError> {
+        let domain = self.domain_of(order_url);
+        let call = self.inner.relinquish(order_url);
+        let done = self.timed("relinquish", domain.as_ref(), call).await;
+        self.ended(order_url, "tried");
+        done
+    }
+
     async fn caa_identity(&self) -> CaaIdentity {
         self.inner.caa_identity().await
     }

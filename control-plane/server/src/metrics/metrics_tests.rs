@@ -267,6 +267,10 @@ impl Issuer for Ca {
         Ok(None)
     }
 
+    async fn relinquish(&self, _order_url: &str) -> Result<(), IssueError> {
+        Ok(())
+    }
+
     async fn revoke(&self, _leaf_der: &[u8]) -> Result<(), IssueError> {
         Ok(())
     }

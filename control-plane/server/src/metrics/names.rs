@@ -97,7 +97,7 @@ metrics! {
     EVENTS: Counter = counter("sealwax_lifecycle_events_total", &["kind"],
         "Events written to the records of domains by this process, by kind.");
     ORDERS_TOTAL: Counter = counter("sealwax_orders_total", &["issuer", "outcome"],
-        "Orders by outcome: `placed`, `issued`, `failed`.");
+        "Orders by outcome: `placed`, `issued`, `failed`; in staging, where none is issued, `tried`. A staging is the issuer `NAME.staging`.");
     ISSUANCE_SECONDS: Histogram = histogram("sealwax_issuance_seconds", &["issuer", "outcome"], ORDERS,
         "From the placing of an order to its certificate (`issued`) or its end without one (`failed`). Orders that another process placed are left out.");
     CA_CALL_SECONDS: Histogram = histogram("sealwax_ca_call_seconds", &["issuer", "call"], CALLS,

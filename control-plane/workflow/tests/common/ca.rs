@@ -1,6 +1,6 @@
 //! A CA in memory: the protocol's states, real signatures, faults on command.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -26,10 +26,12 @@ struct State {
     orders: HashMap<String, Placed>,
     faults: HashMap<&'static str, VecDeque<IssueError>>,
     rejects: HashMap<DomainName, Refusal>,
+    stalls: HashSet<DomainName>,
     signed: u32,
     renewal_info: Option<RenewalInfo>,
     suggested_for: Option<String>,
     asked: usize,
+    relinquished: usize,
 }
 
 struct Placed {
@@ -59,6 +61,11 @@ impl MemoryCa {
         self.state.lock().unwrap().rejects.insert(domain.clone(), refusal);
     }
 
+    /// Validation of this domain does not come to an end.
+    pub(crate) fn stall(&self, domain: &DomainName) {
+        self.state.lock().unwrap().stalls.insert(domain.clone());
+    }
+
     pub(crate) fn accept(&self, domain: &DomainName) {
         self.state.lock().unwrap().rejects.remove(domain);
     }
@@ -76,6 +83,11 @@ impl MemoryCa {
     /// How often it was asked when to renew.
     pub(crate) fn asked(&self) -> usize {
         self.state.lock().unwrap().asked
+    }
+
+    /// How often what an order proved was given up.
+    pub(crate) fn relinquished(&self) -> usize {
+        self.state.lock().unwrap().relinquished
     }
 
     pub(crate) fn orders(&self) -> usize {
@@ -159,6 +171,9 @@ impl Issuer for MemoryCa {
     async fn answer(&self, order_url: &str) -> Result<(), IssueError> {
         self.fault("answer")?;
         let domain = self.with(order_url, |placed| Ok(placed.domain.clone()))?;
+        if self.state.lock().unwrap().stalls.contains(&domain) {
+            return Ok(());
+        }
         let refusal = self.state.lock().unwrap().rejects.get(&domain).cloned();
         self.with(order_url, |placed| {
             placed.status =
@@ -195,6 +210,16 @@ impl Issuer for MemoryCa {
     }
 
     async fn revoke(&self, _leaf_der: &[u8]) -> Result<(), IssueError> {
+        Ok(())
+    }
+
+    async fn relinquish(&self, order_url: &str) -> Result<(), IssueError> {
+        self.fault("relinquish")?;
+        self.with(order_url, |placed| {
+            placed.status = OrderStatus::Invalid;
+            Ok(())
+        })?;
+        self.state.lock().unwrap().relinquished += 1;
         Ok(())
     }
 

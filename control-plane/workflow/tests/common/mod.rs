@@ -192,6 +192,8 @@ pub(crate) struct World {
     pub(crate) ca: Arc<MemoryCa>,
     /// The CA after the first one.
     pub(crate) spare: Option<Arc<MemoryCa>>,
+    /// The first one's staging.
+    pub(crate) staging: Option<Arc<MemoryCa>>,
     pub(crate) platform: Arc<Platform>,
     pub(crate) outlook: Arc<Outlook>,
     pub(crate) heard: Arc<Heard>,
@@ -217,6 +219,7 @@ impl World {
             store: Arc::new(store(Arc::clone(&clock) as Arc<dyn Clock>)),
             ca: Arc::new(MemoryCa::new("memory", Arc::clone(&clock) as Arc<dyn Clock>)),
             spare: None,
+            staging: None,
             clock,
             platform: Arc::new(Platform(
                 std::sync::Mutex::new(Verdict::Granted),
@@ -247,6 +250,11 @@ impl World {
                 permission: Arc::clone(&self.platform) as Arc<dyn Permission>,
                 preflight: Arc::clone(&self.outlook) as Arc<dyn Preflight>,
                 issuers: std::iter::once(&self.ca).chain(&self.spare).map(tripped).collect(),
+                staging: self
+                    .staging
+                    .iter()
+                    .map(|staging| ("memory".to_owned(), tripped(staging)))
+                    .collect(),
                 keys: Arc::new(QuickKeys),
                 clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
                 jitter: Arc::new(NoJitter),
@@ -268,6 +276,13 @@ impl World {
     pub(crate) fn with_spare(mut self) -> Self {
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
         self.spare = Some(Arc::new(MemoryCa::new("spare", clock)));
+        self
+    }
+
+    /// With a staging of the first CA.
+    pub(crate) fn with_staging(mut self) -> Self {
+        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        self.staging = Some(Arc::new(MemoryCa::new("memory.staging", clock)));
         self
     }
 

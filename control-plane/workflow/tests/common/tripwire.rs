@@ -174,6 +174,9 @@ impl Issuer for TrippedIssuer {
     async fn revoke(&self, leaf_der: &[u8]) -> Result<(), IssueError> {
         self.inner.revoke(leaf_der).await
     }
+    async fn relinquish(&self, order_url: &str) -> Result<(), IssueError> {
+        self.tripwire.pass("relinquish", self.inner.relinquish(order_url)).await
+    }
     async fn caa_identity(&self) -> CaaIdentity {
         self.inner.caa_identity().await
     }

@@ -26,6 +26,8 @@ mod preflight;
 #[cfg(test)]
 mod renewal;
 #[cfg(test)]
+mod staging;
+#[cfg(test)]
 mod two_envoys;
 #[cfg(test)]
 mod unknown_names;

@@ -88,6 +88,7 @@ function explanation(told) {
     const seen = told.preflight.seen.map((one) => `${one.what}: ${one.seen}`).join("\n");
     facts.push(["What was seen of it", el("div", {}, time(told.preflight.at), el("pre", { id: "seen" }, seen))]);
   }
+  if (told.trials) facts.push(["What was tried", told.trials]);
   facts.push(["What happens next", told.next]);
   return card("Explanation", el("dl", {}, facts.map(([term, text]) => [el("dt", {}, term), el("dd", {}, text ?? "–")])));
 }

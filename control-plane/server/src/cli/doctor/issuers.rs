@@ -6,10 +6,10 @@ use reqwest::{Certificate, Client};
 use serde::Deserialize;
 
 use super::Check;
-use crate::config::Issuer;
+use crate::config::{Issuer, Staging};
 use crate::metrics::IssuerStanding;
 use crate::system::SystemClock;
-use sealwax_core::Clock as _;
+use sealwax_core::{Clock as _, trial};
 
 /// How long a directory may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -37,8 +37,33 @@ struct Meta {
     external_account_required: bool,
 }
 
-/// Directory and clock.
+/// Directory and clock, and the directory of the staging.
 pub(super) async fn directory(issuer: &Issuer) -> Vec<Check> {
+    let mut checks = production(issuer).await;
+    if let Some(staging) = &issuer.staging {
+        checks.push(rehearsal(issuer, staging).await);
+    }
+    checks
+}
+
+/// Nothing depends on a staging: what is wrong with it is a warning.
+async fn rehearsal(issuer: &Issuer, staging: &Staging) -> Check {
+    let name = format!("CA {}", trial::staging_name(&issuer.name));
+    let lost = "what failed is ordered without a trial";
+    let tried = Issuer {
+        directory: staging.directory.clone(),
+        ca_file: staging.ca_file.clone(),
+        binding: staging.binding.clone(),
+        ..issuer.clone()
+    };
+    let found = fetch(&tried).await.and_then(|(answer, _)| read(&tried, &answer));
+    match found {
+        Ok(_) => Check::ok(name, ""),
+        Err(said) => Check::warning(name, format!("{}: {said}; {lost}", tried.directory)),
+    }
+}
+
+async fn production(issuer: &Issuer) -> Vec<Check> {
     let name = format!("CA {}", issuer.name);
     let (answer, date) = match fetch(issuer).await {
         Ok(found) => found,
@@ -85,15 +110,24 @@ async fn fetch(issuer: &Issuer) -> Result<(Vec<u8>, Option<u64>), String> {
     Ok((body, date.map(|date| date.as_secs())))
 }
 
-fn judged(name: String, issuer: &Issuer, answer: &[u8]) -> Check {
+/// What keeps it from being used.
+fn read(issuer: &Issuer, answer: &[u8]) -> Result<Directory, String> {
     let Ok(directory) = serde_json::from_slice::<Directory>(answer) else {
-        let said = format!("{} is no ACME directory: see [[issuer]] directory", issuer.directory);
-        return Check::failed(name, said);
+        let url = &issuer.directory;
+        return Err(format!("{url} is no ACME directory: see [[issuer]] directory"));
     };
     if directory.meta.external_account_required && issuer.binding.is_none() {
         let said = "it wants an external account binding: set eab_kid and eab_hmac_key_file";
-        return Check::failed(name, said);
+        return Err(said.to_owned());
     }
+    Ok(directory)
+}
+
+fn judged(name: String, issuer: &Issuer, answer: &[u8]) -> Check {
+    let directory = match read(issuer, answer) {
+        Ok(directory) => directory,
+        Err(said) => return Check::failed(name, said),
+    };
     if issuer.directory.host_str().is_some_and(|host| host.contains("staging")) {
         let said = "a staging CA: no browser trusts its certificates. Name the real directory when you are ready";
         return Check::warning(name, said);
@@ -156,6 +190,7 @@ mod tests {
             profile: None,
             key_type: sealwax_core::record::KeyType::default(),
             limits: None,
+            staging: None,
         };
         let verdict = |answer: &str| judged("CA".to_owned(), &issuer, answer.as_bytes()).verdict;
         assert_eq!(verdict(r#"{"newOrder":"https://ca.example/order"}"#), Verdict::Ok);

@@ -1,0 +1,115 @@
+//! What an order needs, and which buckets there are.
+
+use crate::issuer::LimitScope;
+use crate::timestamp::{Span, Timestamp};
+use sealwax_protocol::DomainName;
+use serde::{Deserialize, Serialize};
+
+use super::limits::RequestKind;
+
+/// Which bucket.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BucketKey {
+    /// New orders of the account.
+    Orders,
+    /// A tenant's share of them.
+    Tenant(String),
+    /// Certificates under a registered domain.
+    RegisteredDomain(String),
+    /// Certificates for exactly one name.
+    ExactSet(String),
+    /// Failed validations of a name.
+    Failures(String),
+    /// Failed validations of a name since its last success.
+    ConsecutiveFailures(String),
+    /// New accounts.
+    Accounts,
+    /// Requests of a kind.
+    Requests(RequestKind),
+    /// Who waits for that bucket, one behind the other: full again when the last one's turn is.
+    Line(Box<Self>),
+}
+
+/// Where a bucket is kept, because of who shares it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// One name's: with the name's record, so its own conditional writes keep it.
+    Name,
+    /// All names' under a registered domain.
+    RegisteredDomain(String),
+    /// All names' of an account.
+    Account,
+    /// This machine's address: not shared with other replicas.
+    Address,
+}
+
+/// How much of the account's orders must be left for more urgent ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Headroom {
+    /// None: someone waits for it now.
+    #[default]
+    None,
+    /// A tenth: ordinary work.
+    Tenth,
+    /// Half: names that failed before must not use up what the others need.
+    Half,
+}
+
+impl BucketKey {
+    /// Where it is kept.
+    #[must_use]
+    pub fn part(&self) -> Part {
+        match self {
+            Self::Orders | Self::Tenant(_) => Part::Account,
+            Self::RegisteredDomain(domain) => Part::RegisteredDomain(domain.clone()),
+            Self::ExactSet(_) | Self::Failures(_) | Self::ConsecutiveFailures(_) => Part::Name,
+            Self::Accounts | Self::Requests(_) => Part::Address,
+            Self::Line(of) => of.part(),
+        }
+    }
+}
+
+/// What kind of order it is, as far as limits go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrderKind {
+    /// The first certificate of a name, or of a name whose last one another account ordered.
+    First,
+    /// A renewal that names what it replaces, by the same account and in its window: exempt from
+    /// every limit.
+    ReplacingRenewal,
+    /// A renewal that does not: exempt from the account's and the registered domain's limits.
+    Renewal,
+}
+
+/// What an order needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Need<'a> {
+    /// The name.
+    pub domain: &'a DomainName,
+    /// Whose it is.
+    pub tenant: Option<&'a str>,
+    /// What kind of order it is.
+    pub kind: OrderKind,
+}
+
+/// A limit that has no room.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the budget for {key:?} is used up until {until}")]
+pub struct Exhausted {
+    /// When there is room again.
+    pub until: Timestamp,
+    /// What the limit covers.
+    pub scope: LimitScope,
+    /// Which bucket it is.
+    pub key: BucketKey,
+}
+
+/// How long after `now` a limit has room; for schedules that think in spans.
+impl Exhausted {
+    /// How long to wait from `now` on.
+    #[must_use]
+    pub const fn wait(&self, now: Timestamp) -> Span {
+        self.until.since(now)
+    }
+}
