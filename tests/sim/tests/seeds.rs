@@ -55,6 +55,9 @@ fn assert_held(reports: &[Report]) {
 fn the_invariants_hold_whatever_the_seed_does() {
     let reports = run_seeds(&seeds(), THREADS);
     assert_held(&reports);
+    if std::env::var_os("SEEDS").is_some() {
+        return;
+    }
     // The runs did something, and something was done to them.
     let sum = |of: fn(&Report) -> u64| reports.iter().map(of).sum::<u64>();
     let count = u64::try_from(reports.len()).unwrap();
