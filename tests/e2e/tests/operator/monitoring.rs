@@ -74,6 +74,8 @@ fn everything_wrong() -> Vec<Value> {
         ("sealwax_campaign_late", "1x480"),
         ("sealwax_preflight_seconds_count{seen=\"unknown\"}", "0+6x480"),
         ("sealwax_preflight_seconds_count{seen=\"edge\"}", "0+5x480"),
+        ("sealwax_notifications_total{outcome=\"failed\"}", "0+1x480"),
+        ("sealwax_lifecycle_events_total{kind=\"notification.dropped\"}", "0+1x480"),
     ]
     .map(|(name, values)| series(name, &steady(values)))
     .into()
@@ -107,6 +109,9 @@ fn all_well() -> Vec<Value> {
         ("sealwax_campaign_late", "0x480"),
         ("sealwax_preflight_seconds_count{seen=\"unknown\"}", "0+1x480"),
         ("sealwax_preflight_seconds_count{seen=\"edge\"}", "0+5x480"),
+        ("sealwax_notifications_total{outcome=\"failed\"}", "0+1x480"),
+        ("sealwax_notifications_total{outcome=\"delivered\"}", "0+5x480"),
+        ("sealwax_lifecycle_events_total{kind=\"notification.dropped\"}", "2x480"),
     ]
     .map(|(name, values)| series(name, &steady(values)))
     .into()
