@@ -40,7 +40,8 @@ impl Default for Connections {
     }
 }
 
-/// Each request carries the [`Peer`](sealwax_xds::Peer) that sent it. Serves until `stop` is cancelled; then finishes open requests and returns.
+/// Each request carries the [`Peer`](sealwax_xds::Peer) that sent it. Serves until `stop` is
+/// cancelled; then finishes open requests and returns.
 pub async fn serve(
     listener: impl Into<Acceptor>,
     router: Router,
