@@ -37,8 +37,11 @@ async function request(path, options = {}) {
     if (token) headers.authorization = `Bearer ${token}`;
     const answer = await fetch(path, { ...options, headers, cache: "no-store" });
     if (answer.status === 401) {
-      sessionStorage.removeItem(KEY);
-      await askForToken(token !== null);
+      // Late, it may be about a token that was replaced since.
+      if (sessionStorage.getItem(KEY) === token) {
+        sessionStorage.removeItem(KEY);
+        await askForToken(token !== null);
+      }
       continue;
     }
     if (!answer.ok) throw new Refused(answer.status, await answer.json().catch(() => null));
