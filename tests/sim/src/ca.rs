@@ -25,7 +25,7 @@ use crate::world::World;
 /// The issuer's name.
 pub(crate) const ISSUER: &str = "simulated";
 /// An order that is not finished by then is gone.
-const ORDER_LIFE: Span = DAY.scale(7, 1);
+pub(crate) const ORDER_LIFE: Span = DAY.scale(7, 1);
 
 /// Everything the CA knows.
 pub(crate) struct Ca(Mutex<Books>);

@@ -11,7 +11,7 @@ use sealwax_core::issuer::{
 use sealwax_core::{Chain, Span, Timestamp};
 use sealwax_protocol::{ChallengeToken, DomainName};
 
-use crate::ca::{FAILS, down, gone, lost, validate};
+use crate::ca::{FAILS, ORDER_LIFE, down, gone, lost, validate};
 use crate::effects::{Effect, Gate};
 use crate::plan::Trouble;
 use crate::world::World;
@@ -27,6 +27,7 @@ struct Trial {
     domain: DomainName,
     status: OrderStatus,
     token: ChallengeToken,
+    placed_at: Timestamp,
     validated_at: Option<Timestamp>,
     refusal: Option<Refusal>,
 }
@@ -56,6 +57,11 @@ impl Staging {
 
 impl Trial {
     fn settle(&mut self, world: &World) {
+        let old = world.time.now().since(self.placed_at) > ORDER_LIFE;
+        if old && self.status == OrderStatus::Pending {
+            world.watch.lapsed(&self.domain);
+            self.status = OrderStatus::Invalid;
+        }
         let over = self.validated_at.is_some_and(|at| at <= world.time.now());
         if self.status != OrderStatus::Pending || !over {
             return;
@@ -121,6 +127,7 @@ impl Issuer for StagingGate {
                 domain: domain.clone(),
                 status: OrderStatus::Pending,
                 token: ChallengeToken::parse(&format!("trial{number}")).unwrap(),
+                placed_at: world.time.now(),
                 validated_at: None,
                 refusal: None,
             };

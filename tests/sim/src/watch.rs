@@ -75,6 +75,11 @@ impl Watch {
         }
     }
 
+    /// A trial's order ran out before its validation: there was something in the way.
+    pub(crate) fn lapsed(&self, domain: &DomainName) {
+        self.0.lock().unwrap().failing.remove(domain);
+    }
+
     /// What this process last heard of staging.
     pub(crate) fn staging_is(&self, instance: u32, well: bool) {
         let without = &mut self.0.lock().unwrap().without_staging;
