@@ -2,13 +2,9 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sealwax_core::certificate::{CertificateFacts, CertificateSource as From};
-use sealwax_core::issuer::{IssueError, Issuer, OrderRequest, OrderStatus, OrderView, RenewalInfo};
-use sealwax_core::preflight::{Address, Findings, Looked, Path, Preflight};
 use sealwax_core::store::{Change, Expected, Store, StoreError};
 use sealwax_core::{
-    Cause, Chain, Clock, Delivery, DomainRecord, DomainState, Failure, Notice, Notifier, Receiver,
-    Registration, Span, Timestamp, Work,
+    Clock, Delivery, DomainRecord, DomainState, Notice, Notifier, Receiver, Registration, Timestamp,
 };
 use sealwax_protocol::DomainName;
 use sealwax_store::memory::{Fault, MemoryStore, Operation};
@@ -20,15 +16,14 @@ use crate::feed::{Feed, Heard};
 use crate::registry::tests::Hand;
 use crate::trail::Trail;
 
-const NOW: u64 = 1_767_225_600;
-const DAY: u64 = 86_400;
+pub(super) const NOW: u64 = 1_767_225_600;
 
-fn name(text: &str) -> DomainName {
+pub(super) fn name(text: &str) -> DomainName {
     DomainName::parse(text).unwrap()
 }
 
 /// The value of one series in the exposition.
-fn value(metrics: &Metrics, series: &str) -> Option<f64> {
+pub(super) fn value(metrics: &Metrics, series: &str) -> Option<f64> {
     let text = metrics.text();
     let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))?;
     line.parse().ok()
@@ -57,16 +52,16 @@ fn every_metric_can_be_registered_and_is_written_as_described() {
     assert_eq!(names.len(), ALL.len(), "two metrics have one name");
 }
 
-struct Stores {
-    metrics: Metrics,
-    feed: Feed,
-    activity: Arc<Activity>,
-    memory: Arc<MemoryStore>,
-    store: MeteredStore,
-    clock: Arc<Hand>,
+pub(super) struct Stores {
+    pub(super) metrics: Metrics,
+    pub(super) feed: Feed,
+    pub(super) activity: Arc<Activity>,
+    pub(super) memory: Arc<MemoryStore>,
+    pub(super) store: MeteredStore,
+    pub(super) clock: Arc<Hand>,
 }
 
-fn stores() -> Stores {
+pub(super) fn stores() -> Stores {
     let clock = Hand::at(NOW);
     let memory = Arc::new(MemoryStore::new(Arc::clone(&clock) as Arc<dyn Clock>));
     let (metrics, feed) = (Metrics::new(), Feed::new(Timestamp::from_secs(1)));
@@ -81,7 +76,7 @@ fn stores() -> Stores {
     Stores { metrics, feed, activity, memory, store, clock }
 }
 
-fn change(domain: &str, kind: &str) -> Change {
+pub(super) fn change(domain: &str, kind: &str) -> Change {
     let at = Timestamp::from_millis(NOW * 1000);
     let record = DomainRecord::registered(name(domain), Registration::default(), at);
     let mut change = Change::of(record, Expected::Absent);
@@ -230,243 +225,4 @@ async fn held_handshakes_are_counted_until_they_are_answered() {
     assert_eq!(lookups("asked", "pending"), Some(2.0));
     assert_eq!(lookups("memory", "absent"), Some(1.0));
     assert!(!metrics.text().contains("example.com"), "no domain is in a label");
-}
-
-/// A CA that places one order, and answers as told.
-struct Ca(Mutex<Result<OrderStatus, IssueError>>);
-
-#[async_trait::async_trait]
-impl Issuer for Ca {
-    fn name(&self) -> &str {
-        "ca"
-    }
-
-    async fn place_order(&self, _request: &OrderRequest) -> Result<String, IssueError> {
-        self.0.lock().unwrap().clone().map(|_| "https://ca/order/1".to_owned())
-    }
-
-    async fn observe(&self, order_url: &str) -> Result<OrderView, IssueError> {
-        let status = self.0.lock().unwrap().clone()?;
-        let url = order_url.to_owned();
-        Ok(OrderView { url, status, challenge: None, failure: None, retry_after: None })
-    }
-
-    async fn answer(&self, _order_url: &str) -> Result<(), IssueError> {
-        Ok(())
-    }
-
-    async fn finalize(&self, _order_url: &str, _csr_der: &[u8]) -> Result<(), IssueError> {
-        Ok(())
-    }
-
-    async fn download(&self, _order_url: &str) -> Result<Chain, IssueError> {
-        Ok(Chain::from_pem(String::new()).unwrap())
-    }
-
-    async fn renewal_info(&self, _ari_id: &str) -> Result<Option<RenewalInfo>, IssueError> {
-        Ok(None)
-    }
-
-    async fn relinquish(&self, _order_url: &str) -> Result<(), IssueError> {
-        Ok(())
-    }
-
-    async fn revoke(&self, _leaf_der: &[u8]) -> Result<(), IssueError> {
-        Ok(())
-    }
-}
-
-#[tokio::test]
-async fn an_order_is_timed_to_its_end_and_the_ca_is_judged() {
-    let (metrics, board) = (Metrics::new(), Arc::new(IssuerBoard::default()));
-    let ca = Arc::new(Ca(Mutex::new(Ok(OrderStatus::Invalid))));
-    let clock = Hand::at(NOW) as Arc<dyn Clock>;
-    let inner = Arc::clone(&ca) as Arc<dyn Issuer>;
-    let trail = Trail::default();
-    let issuer = MeteredIssuer::new(inner, clock, metrics.clone(), board.clone(), trail.clone());
-    assert_eq!(board.all()[0].name, "ca", "it is shown before it was asked");
-    let request = OrderRequest { domain: name("a.example.com"), profile: None, replaces: None };
-    let orders = |outcome: &str| {
-        value(&metrics, &format!("sealwax_orders_total{{issuer=\"ca\",outcome=\"{outcome}\"}}"))
-    };
-    let url = issuer.place_order(&request).await.unwrap();
-    issuer.observe(&url).await.unwrap();
-    let url = issuer.place_order(&request).await.unwrap();
-    issuer.download(&url).await.unwrap();
-    assert_eq!(
-        (orders("placed"), orders("failed"), orders("issued")),
-        (Some(2.0), Some(1.0), Some(1.0))
-    );
-    issuer.answer("https://ca/order/of-another-process").await.unwrap();
-    let steps = trail.woven_into(&request.domain, Vec::new());
-    assert_eq!(steps[0].detail, "ca: https://ca/order/1");
-    let timed = "sealwax_issuance_seconds_count{issuer=\"ca\",outcome=\"issued\"}";
-    assert_eq!(value(&metrics, timed), Some(1.0));
-
-    let limited = IssueError::RateLimited {
-        until: Timestamp::from_secs(5),
-        scope: sealwax_core::issuer::LimitScope::Account,
-        detail: "300 orders".to_owned(),
-    };
-    *ca.0.lock().unwrap() = Err(limited);
-    assert!(issuer.place_order(&request).await.is_err());
-    let errors =
-        "sealwax_ca_errors_total{call=\"place_order\",issuer=\"ca\",kind=\"rate_limited\"}";
-    assert_eq!(value(&metrics, errors), Some(1.0));
-    let standing = &board.all()[0];
-    assert_eq!(standing.errors_in_a_row, 1);
-    assert!(standing.last_error.as_ref().unwrap().contains("300 orders"));
-    *ca.0.lock().unwrap() = Ok(OrderStatus::Pending);
-    issuer.observe(&url).await.unwrap();
-    assert_eq!(board.all()[0].errors_in_a_row, 0);
-}
-
-/// Sees what it was told to, once each.
-struct Looks(Mutex<Vec<Option<Findings>>>);
-
-#[async_trait::async_trait]
-impl Preflight for Looks {
-    async fn look(&self, _domain: &DomainName, _now: Timestamp) -> Option<Findings> {
-        self.0.lock().unwrap().remove(0)
-    }
-}
-
-fn findings(path: Path, ipv4: Looked<Vec<Address>>) -> Findings {
-    let nothing = || "no such record".to_owned();
-    Findings {
-        at: Timestamp::from_secs(0),
-        ipv4,
-        ipv6: Looked::Nothing { said: nothing() },
-        aliases: Vec::new(),
-        caa: Looked::Nothing { said: nothing() },
-        path,
-        vantage_proven: false,
-    }
-}
-
-#[tokio::test]
-async fn looks_are_counted_by_what_they_saw_and_orders_held_back_by_cause() {
-    let (from, words) = ("192.0.2.1".parse().unwrap(), || "said".to_owned());
-    let gone = || Looked::Nothing { said: words() };
-    let untried = || Path::NotTried { why: words() };
-    let seen = vec![
-        Some(findings(Path::Answered { from, redirects: 0 }, gone())),
-        Some(findings(Path::Elsewhere { from, detail: words() }, gone())),
-        Some(findings(Path::Unreachable { detail: words() }, gone())),
-        Some(findings(untried(), gone())),
-        Some(findings(untried(), Looked::Unknown { detail: words() })),
-        None,
-    ];
-    let (metrics, trail) = (Metrics::new(), Trail::default());
-    let looks = Arc::new(Looks(Mutex::new(seen)));
-    let preflight = MeteredPreflight::new(looks, metrics.clone(), trail.clone());
-    for _ in 0..6 {
-        preflight.look(&name("a.example.com"), Timestamp::from_secs(5)).await;
-    }
-    for seen in ["edge", "elsewhere", "unreachable", "no_address", "unknown", "nothing"] {
-        let series = format!("sealwax_preflight_seconds_count{{seen=\"{seen}\"}}");
-        assert_eq!(value(&metrics, &series), Some(1.0), "{seen}");
-    }
-    let steps = trail.woven_into(&name("a.example.com"), Vec::new());
-    assert!(steps.iter().all(|step| step.kind == "preflight.seen") && steps.len() > 3);
-
-    let Stores { metrics, store, .. } = stores();
-    let failed = |domain: &str, kind: &str| {
-        let mut change = change(domain, kind);
-        change.record.failure = Some(Failure {
-            cause: Cause::ChallengeWrong,
-            detail: String::new(),
-            attempts: 1,
-            next_attempt_at: None,
-            refused: true,
-        });
-        change
-    };
-    store.write(failed("a.example.com", "preflight.seen")).await.unwrap();
-    // A CA refused this one.
-    store.write(failed("b.example.com", "attempt.failed")).await.unwrap();
-    let held = "sealwax_preflight_held_total{cause=\"challenge_wrong\"}";
-    assert_eq!(value(&metrics, held), Some(1.0));
-}
-
-fn held(left: i64, life: u64, renew_in: i64) -> CertificateFacts {
-    let at = |from_now: i64| Timestamp::from_secs(i64::try_from(NOW).unwrap() + from_now);
-    CertificateFacts {
-        serial: "01".to_owned(),
-        issuer: "CN=ca".to_owned(),
-        sans: Vec::new(),
-        not_before: at(left) - Span::from_secs(life),
-        not_after: at(left),
-        fingerprint_sha256: String::new(),
-        ari_id: None,
-        source: From::Acme,
-        ordered_from: None,
-        renew_at: Some(at(renew_in)),
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_census_counts_each_domain_once_in_each_view() {
-    let Stores { memory, clock, .. } = stores();
-    let day = i64::try_from(DAY).unwrap();
-    let fleet = [
-        ("expired", Some(held(-60, 90 * DAY, -30 * day)), None),
-        ("soon", Some(held(day / 2, 90 * DAY, -2 * day)), Some(Cause::DnsNoRecord)),
-        ("fresh", Some(held(80 * day, 90 * DAY, 50 * day)), None),
-        ("short", Some(held(4 * day, 6 * DAY, 2 * day)), None),
-        ("new", None, None),
-    ];
-    for (label, certificate, cause) in fleet {
-        let mut change = change(&format!("{label}.example.com"), "domain.registered");
-        change.record.certificate = certificate;
-        change.record.failure = cause.map(|cause| Failure {
-            cause,
-            detail: String::new(),
-            attempts: 1,
-            next_attempt_at: Some(clock.now()),
-            refused: true,
-        });
-        change.record.work = Work::Idle;
-        memory.write(change).await.unwrap();
-    }
-    let census = census::count(&*memory, &*clock, 1).await.unwrap();
-    let of = |counted: &std::collections::BTreeMap<String, u64>, label: &str| counted[label];
-    assert_eq!(of(&census.states, "issued"), 3);
-    assert_eq!((of(&census.states, "refused"), of(&census.states, "pending")), (1, 1));
-    for (label, count) in [("expired", 1), ("1d", 1), ("7d", 1), ("more", 1), ("30d", 0)] {
-        assert_eq!(of(&census.remaining, label), count, "{label}");
-    }
-    for (label, count) in [("0", 1), ("10", 1), ("100", 2), ("50", 0)] {
-        assert_eq!(of(&census.life_left, label), count, "{label}");
-    }
-    assert_eq!((of(&census.overdue, "7d"), of(&census.overdue, "more")), (1, 1));
-    assert_eq!(census.causes, [("dns_no_record".to_owned(), 1)].into());
-    assert_eq!((census.calendar[0], census.calendar[4], census.calendar[80]), (2, 1, 1));
-    let sum = |counted: &std::collections::BTreeMap<String, u64>| counted.values().sum::<u64>();
-    assert_eq!((sum(&census.states), sum(&census.remaining), sum(&census.life_left)), (5, 4, 4));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_census_keeps_its_pace_and_shows_what_it_found() {
-    let Stores { memory, clock, .. } = stores();
-    for index in 0..1_200 {
-        let domain = format!("d{index}.example.com");
-        memory.write(change(&domain, "domain.registered")).await.unwrap();
-    }
-    let started = tokio::time::Instant::now();
-    census::count(&*memory, &*clock, 100).await.unwrap();
-    assert!(started.elapsed() >= Duration::from_secs(9), "{:?}", started.elapsed());
-
-    let (board, metrics) = (Arc::new(CensusBoard::default()), Metrics::new());
-    let stop = tokio_util::sync::CancellationToken::new();
-    let store = Arc::clone(&memory) as Arc<dyn Store>;
-    let clock = clock as Arc<dyn Clock>;
-    let task = take_census(store, clock, 100, board.clone(), metrics.clone(), stop.clone());
-    let task = tokio::spawn(task);
-    while board.last().is_none() {
-        tokio::time::advance(Duration::from_millis(50)).await;
-    }
-    assert_eq!(value(&metrics, "sealwax_domains{state=\"pending\"}"), Some(1_200.0));
-    stop.cancel();
-    task.await.unwrap();
 }

@@ -47,8 +47,17 @@ fn word(cause: sealwax_core::Cause) -> String {
 }
 
 #[cfg(test)]
+#[path = "census_tests.rs"]
+mod census_tests;
+#[cfg(test)]
 #[path = "documents_tests.rs"]
 mod documents_tests;
+#[cfg(test)]
+#[path = "issuer_tests.rs"]
+mod issuer_tests;
+#[cfg(test)]
+#[path = "preflight_tests.rs"]
+mod preflight_tests;
 #[cfg(test)]
 #[path = "metrics_tests.rs"]
 mod tests;

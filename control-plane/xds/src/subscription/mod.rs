@@ -25,6 +25,7 @@
 //! name, is removed at once and not remembered. A name that is not UTF-8 gets no answer at all:
 //! Envoy could not read a response with it, and would lose the stream.
 
+mod acknowledged;
 mod answer;
 mod in_flight;
 #[cfg(test)]
@@ -48,7 +49,7 @@ use bytes::Bytes;
 use sealwax_protocol::DomainName;
 use tokio::time::Instant;
 
-use self::in_flight::{InFlight, Pushed};
+use self::in_flight::InFlight;
 use self::queue::Queue;
 use self::rejected::Rejected;
 use self::residents::Residents;
@@ -58,7 +59,7 @@ pub(crate) use self::table::Key;
 use self::table::{QuestionState, Table};
 use self::timers::Timers;
 use crate::ServedCertificate;
-use crate::edge::{Figures, NackView};
+use crate::edge::Figures;
 use crate::served::Version;
 
 /// Most spellings of one name, beside the canonical one, that an edge is served.
@@ -221,35 +222,6 @@ impl<R: Registry> Subscriptions<R> {
         }
     }
 
-    /// The client has applied a response.
-    pub(crate) fn ack(&mut self, nonce: &[u8], now: Instant) {
-        self.figures.acks.fetch_add(1, Ordering::Relaxed);
-        match self.in_flight.take(nonce) {
-            Some(Pushed::One(key, version)) => self.delivered(key, version, now),
-            Some(Pushed::Batch(pushed)) => {
-                for (key, version) in pushed {
-                    self.delivered(key, version, now);
-                }
-            }
-            None => {}
-        }
-    }
-
-    /// The client has refused a response. Which part of a batch was at fault is unknown, and the
-    /// others may or may not have been applied.
-    pub(crate) fn nack(&mut self, nonce: &[u8], detail: &str) {
-        self.figures.nacks.fetch_add(1, Ordering::Relaxed);
-        match self.in_flight.take(nonce) {
-            Some(Pushed::One(key, version)) => self.refused(key, version, detail),
-            Some(Pushed::Batch(pushed)) => {
-                for (key, version) in pushed {
-                    self.send_alone(key, version);
-                }
-            }
-            None => {}
-        }
-    }
-
     /// The name has been seen in requests.
     pub(crate) fn used(&mut self, name: &DomainName) {
         let mut sketch = self.sketch.lock().unwrap_or_else(PoisonError::into_inner);
@@ -318,56 +290,6 @@ impl<R: Registry> Subscriptions<R> {
 
     fn refuse(&mut self, requested: &[u8]) {
         self.refusals.push_back(Bytes::copy_from_slice(requested));
-    }
-
-    fn delivered(&mut self, key: Key, version: Version, now: Instant) {
-        let ticks = self.ticks(now);
-        let Some(slot) = self.table.live(key) else { return };
-        let Some(entry) = self.table.get_mut(slot) else { return };
-        if entry.removed {
-            return;
-        }
-        entry.held = version;
-        entry.touched = ticks;
-        entry.alone = false;
-        if entry.sent == version {
-            entry.sent = Version::NONE;
-        }
-        self.events.push(Event::Delivered(entry.name.clone(), version));
-    }
-
-    fn refused(&mut self, key: Key, version: Version, detail: &str) {
-        let Some(slot) = self.table.live(key) else { return };
-        let Some(entry) = self.table.get_mut(slot) else { return };
-        entry.alone = false;
-        if entry.sent == version {
-            entry.sent = Version::NONE;
-        }
-        let name = entry.name.clone();
-        // With nothing to fall back on and nothing on the way, its handshakes wait as before.
-        entry.owed |= entry.has_nothing();
-        if entry.owed && !matches!(self.outgoing.get(&slot), Some(Outgoing::Push(_))) {
-            self.set_outgoing(slot, Outgoing::Removal);
-        }
-        self.rejected.insert(&name, version);
-        let nack = NackView {
-            name: name.clone(),
-            version: version.to_string(),
-            detail: detail.to_owned(),
-        };
-        *self.figures.last_nack.lock().unwrap_or_else(PoisonError::into_inner) = Some(nack);
-        self.events.push(Event::Rejected(name, version, detail.to_owned()));
-    }
-
-    fn send_alone(&mut self, key: Key, version: Version) {
-        let Some(slot) = self.table.live(key) else { return };
-        let Some(entry) = self.table.get_mut(slot) else { return };
-        if entry.sent == version {
-            entry.sent = Version::NONE;
-            entry.alone = true;
-            entry.owed |= entry.has_nothing();
-            self.open_question(slot, true);
-        }
     }
 
     fn open_question(&mut self, slot: u32, hurried: bool) {

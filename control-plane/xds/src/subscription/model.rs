@@ -5,8 +5,11 @@
 //! removed) and fixed ones (never), versions the edge refuses, reconnects, and a budget. Some
 //! rules are checked at every step; when everything has settled, edge and source must agree.
 
+mod delivery;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use self::delivery::{Request, Sent};
 use super::*;
 use crate::{Importance, Lookup};
 
@@ -75,14 +78,6 @@ impl Registry for Registered {
     }
 }
 
-#[derive(Debug)]
-enum Request {
-    Subscribe(Vec<&'static str>, BTreeMap<&'static str, u64>),
-    Unsubscribe(Vec<String>),
-    Ack(Bytes),
-    Nack(Bytes),
-}
-
 /// What the source has for a canonical name.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Truth {
@@ -120,13 +115,6 @@ struct History {
     refused: BTreeSet<(String, u64)>,
     /// When a name was last removed, unless it has been asked for since.
     removed_at: BTreeMap<String, Instant>,
-}
-
-/// A response on its way: nonce, names with their content, removals.
-struct Sent {
-    nonce: Bytes,
-    pushed: Vec<(String, u64)>,
-    removed: Vec<String>,
 }
 
 fn canonical(name: &str) -> String {
@@ -263,106 +251,6 @@ impl History {
         if self.registered.0.lock().unwrap().contains(&name) {
             self.subscriptions.changed(&DomainName::parse(&name).unwrap());
         }
-    }
-
-    fn deliver_request(&mut self) {
-        match self.requests.pop_front() {
-            None => {}
-            Some(Request::Subscribe(names, holds)) => {
-                for name in names {
-                    let version = holds
-                        .get(name)
-                        .map(|&content| certificate(name, content).version().to_owned());
-                    self.subscriptions
-                        .subscribe(name.as_bytes(), version.as_deref().map(str::as_bytes));
-                    self.removed_at.remove(name);
-                }
-            }
-            Some(Request::Unsubscribe(names)) => {
-                for name in names {
-                    self.subscriptions.unsubscribe(name.as_bytes());
-                    self.removed_at.remove(&name);
-                }
-            }
-            Some(Request::Ack(nonce)) => self.subscriptions.ack(&nonce, self.now),
-            Some(Request::Nack(nonce)) => self.subscriptions.nack(&nonce, "refused"),
-        }
-        for event in self.subscriptions.take_events() {
-            if let Event::Rejected(name, version, _) = event {
-                let content = (1..=self.contents).find(|&content| {
-                    certificate(name.as_str(), content).content_version() == version
-                });
-                let content = content.unwrap();
-                assert!(content.is_multiple_of(REFUSED_EVERY), "{name} {content} was not refused");
-                self.refused.insert((name.to_string(), content));
-            }
-        }
-    }
-
-    fn make_response(&mut self) -> bool {
-        let Some(response) = self.subscriptions.next_response(self.now) else { return false };
-        let mut names = BTreeSet::new();
-        let mut sent = Sent { nonce: response.nonce, pushed: Vec::new(), removed: Vec::new() };
-        for resource in &response.resources {
-            let (name, content) = self.decode(resource);
-            assert!(names.insert(name.clone()), "{name} twice in one response");
-            let known = (canonical(&name), content);
-            assert!(!self.refused.contains(&known), "{known:?} was refused and is sent again");
-            if let Some(at) = self.removed_at.get(&name) {
-                assert!(self.now - *at >= GAP, "{name} follows closely on its removal");
-            }
-            sent.pushed.push((name, content));
-        }
-        for name in response.removed {
-            let name = String::from_utf8(name.to_vec()).unwrap();
-            assert!(names.insert(name.clone()), "{name} twice in one response");
-            self.removed_at.insert(name.clone(), self.now);
-            sent.removed.push(name);
-        }
-        assert!(!names.is_empty(), "an empty response");
-        self.responses.push_back(sent);
-        true
-    }
-
-    /// Name and content, found by encoding what there could be.
-    fn decode(&self, resource: &Bytes) -> (String, u64) {
-        for name in NAMES.iter().take(7) {
-            for content in 1..=self.contents {
-                if certificate(name, content).resource_spelled(name) == *resource {
-                    return ((*name).to_owned(), content);
-                }
-            }
-        }
-        panic!("a resource nobody made");
-    }
-
-    fn deliver_response(&mut self) -> bool {
-        let Some(sent) = self.responses.pop_front() else { return false };
-        let refuses = sent.pushed.iter().any(|(name, content)| {
-            self.edge.contains_key(name) && content.is_multiple_of(REFUSED_EVERY)
-        });
-        for (name, content) in sent.pushed {
-            // Of a refused response, any of the good part may have been applied.
-            let applied =
-                !content.is_multiple_of(REFUSED_EVERY) && (!refuses || self.below(2) == 0);
-            if let Some(holds) = self.edge.get_mut(&name).filter(|_| applied) {
-                *holds = Holds::Version(content);
-            }
-        }
-        let answer = if refuses { Request::Nack(sent.nonce) } else { Request::Ack(sent.nonce) };
-        self.requests.push_back(answer);
-        let mut unsubscribed = Vec::new();
-        for name in sent.removed {
-            if name.starts_with("fixed") {
-                self.edge.entry(name).and_modify(|holds| *holds = Holds::Nothing);
-            } else if self.edge.remove(&name).is_some() {
-                unsubscribed.push(name);
-            }
-        }
-        if !unsubscribed.is_empty() {
-            self.requests.push_back(Request::Unsubscribe(unsubscribed));
-        }
-        true
     }
 
     fn ask(&mut self) -> bool {
