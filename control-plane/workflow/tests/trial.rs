@@ -277,13 +277,7 @@ async fn a_crash_before_or_after_any_effect_of_a_trial_resumes_the_same_trial() 
             let domain = world.failed_once("a.example.com").await;
             world.is_mended(&domain);
             world.comes_due(&domain).await;
-            world.tripwire.arm(nth, side);
-            let (process, name) = (world.process("one"), domain.clone());
-            let task = tokio::spawn(async move { process.run(&name, Ask::Due).await });
-            world.tripwire.dead.notified().await;
-            task.abort();
-            assert!(task.await.unwrap_err().is_cancelled());
-            world.tripwire.disarm();
+            world.dies(nth, side, &domain, Ask::Due).await;
 
             let next = world.process("two");
             world.clock.advance(Span::from_secs(31));
@@ -316,13 +310,7 @@ async fn a_trial_whose_staging_left_the_configuration_is_left_too() {
     let domain = world.failed_once("a.example.com").await;
     world.is_mended(&domain);
     world.comes_due(&domain).await;
-    world.tripwire.arm(3, Side::After);
-    let (process, name) = (world.process("one"), domain.clone());
-    let task = tokio::spawn(async move { process.run(&name, Ask::Due).await });
-    world.tripwire.dead.notified().await;
-    task.abort();
-    assert!(task.await.unwrap_err().is_cancelled());
-    world.tripwire.disarm();
+    world.dies(3, Side::After, &domain, Ask::Due).await;
     assert!(matches!(world.record(&domain).await.work, Work::Trial { .. }));
     world.staging = None;
     world.clock.advance(Span::from_secs(31));

@@ -65,14 +65,7 @@ async fn a_crash_before_or_after_any_effect_resumes_the_same_order() {
         for side in [Side::Before, Side::After] {
             let world = World::new();
             let domain = world.register("a.example.com").await;
-            world.tripwire.arm(nth, side);
-            let process = world.process("one");
-            let name = domain.clone();
-            let task = tokio::spawn(async move { process.run(&name, Ask::Demand).await });
-            world.tripwire.dead.notified().await;
-            task.abort();
-            assert!(task.await.unwrap_err().is_cancelled());
-            world.tripwire.disarm();
+            world.dies(nth, side, &domain, Ask::Demand).await;
 
             // The demand itself is repeated: a crash before the first write forgets it.
             let next = world.process("two");
@@ -103,14 +96,7 @@ fn nth_is_lost_order(effects: &[&str], nth: usize, side: Side) -> bool {
 async fn another_process_takes_over_only_after_the_lease_was_silent() {
     let world = World::shared();
     let domain = world.register("a.example.com").await;
-    world.tripwire.arm(3, Side::After);
-    let process = world.process("one");
-    let name = domain.clone();
-    let task = tokio::spawn(async move { process.run(&name, Ask::Demand).await });
-    world.tripwire.dead.notified().await;
-    task.abort();
-    assert!(task.await.unwrap_err().is_cancelled());
-    world.tripwire.disarm();
+    world.dies(3, Side::After, &domain, Ask::Demand).await;
 
     let next = world.process("two");
     // A wall clock that runs ahead by a day changes nothing: silence is timed, not computed.

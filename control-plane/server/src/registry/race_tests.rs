@@ -1,119 +1,35 @@
 //! Others write the same records, or nobody can.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use futures::FutureExt as _;
 use sealwax_store::memory::{Fault, MemoryStore, Operation};
 
 use super::tests::{name, tenant, world};
 use super::*;
 
-/// Writes by others between each load and write of the registry.
-struct Meddled {
-    inner: Arc<MemoryStore>,
-    left: AtomicU64,
-}
-
-#[async_trait::async_trait]
-impl Store for Meddled {
-    fn exclusive(&self) -> bool {
-        false
-    }
-
-    async fn load(
-        &self,
-        domains: &[DomainName],
-    ) -> Result<Vec<Option<sealwax_core::store::Entry>>, StoreError> {
-        let loaded = self.inner.load(domains).await?;
-        let left = self.left.load(Ordering::SeqCst);
-        if left > 0 {
-            self.left.store(left - 1, Ordering::SeqCst);
-            let stored = loaded[0].clone().unwrap().stored;
-            let change = Change::of(stored.record, Expected::Version(stored.version));
-            self.inner.write(change).await?;
+/// Someone else writes the domain right before each write of the registry, so many times.
+fn meddle(store: &Arc<MemoryStore>, domain: &DomainName, times: u64) {
+    let (others, domain) = (Arc::downgrade(store), domain.clone());
+    let (left, at_it) = (AtomicU64::new(times), AtomicBool::new(false));
+    store.set_faults(Some(Arc::new(move |operation| {
+        let write = matches!(operation, Operation::Write | Operation::Remove);
+        // What is done here comes by here too.
+        if !write || at_it.swap(true, Ordering::SeqCst) {
+            return None;
         }
-        Ok(loaded)
-    }
-
-    async fn write(
-        &self,
-        change: Change,
-    ) -> Result<sealwax_core::store::RecordVersion, StoreError> {
-        self.inner.write(change).await
-    }
-
-    async fn remove(
-        &self,
-        domain: &DomainName,
-        version: sealwax_core::store::RecordVersion,
-    ) -> Result<(), StoreError> {
-        self.inner.remove(domain, version).await
-    }
-
-    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<DomainName>, StoreError> {
-        self.inner.due(now, limit).await
-    }
-
-    async fn list(
-        &self,
-        selection: &Selection,
-        limit: usize,
-        cursor: Option<&str>,
-    ) -> Result<Page, StoreError> {
-        self.inner.list(selection, limit, cursor).await
-    }
-
-    async fn challenge(
-        &self,
-        token: &ChallengeToken,
-    ) -> Result<Option<sealwax_core::store::Challenge>, StoreError> {
-        self.inner.challenge(token).await
-    }
-
-    async fn events(
-        &self,
-        domain: &DomainName,
-        limit: usize,
-    ) -> Result<Vec<LifecycleEvent>, StoreError> {
-        self.inner.events(domain, limit).await
-    }
-
-    async fn account(&self, issuer: &str) -> Result<Option<sealwax_core::SealedKey>, StoreError> {
-        self.inner.account(issuer).await
-    }
-
-    async fn create_account(
-        &self,
-        issuer: &str,
-        sealed: &sealwax_core::SealedKey,
-    ) -> Result<(), StoreError> {
-        self.inner.create_account(issuer, sealed).await
-    }
-
-    async fn document(
-        &self,
-        name: &str,
-    ) -> Result<Option<sealwax_core::store::Document>, StoreError> {
-        self.inner.document(name).await
-    }
-
-    async fn put_document(
-        &self,
-        name: &str,
-        document: &sealwax_core::store::Document,
-    ) -> Result<(), StoreError> {
-        self.inner.put_document(name, document).await
-    }
-
-    async fn changes(
-        &self,
-        since: &sealwax_core::store::ChangeCursor,
-    ) -> Result<sealwax_core::store::ChangeBatch, StoreError> {
-        self.inner.changes(since).await
-    }
-
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.inner.ping().await
-    }
+        let once_less = |left: u64| left.checked_sub(1);
+        if left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, once_less).is_ok() {
+            let others = others.upgrade().unwrap();
+            let names = std::slice::from_ref(&domain);
+            let found = others.load(names).now_or_never().unwrap().unwrap().remove(0);
+            let stored = found.unwrap().stored;
+            let change = Change::of(stored.record, Expected::Version(stored.version));
+            others.write(change).now_or_never().unwrap().unwrap();
+        }
+        at_it.store(false, Ordering::SeqCst);
+        None
+    })));
 }
 
 #[tokio::test]
@@ -121,9 +37,9 @@ async fn a_lost_race_is_run_again_and_given_up_at_some_point() {
     let world = world(false);
     let domain = name("a.example.com");
     world.registry.put(&domain, tenant("t1")).await.unwrap();
-    let meddled = |left| Registry {
-        store: Arc::new(Meddled { inner: Arc::clone(&world.store), left: AtomicU64::new(left) }),
-        ..world.registry.clone()
+    let meddled = |times| {
+        meddle(&world.store, &domain, times);
+        &world.registry
     };
     let put = meddled(3).put(&domain, tenant("t2")).await.unwrap();
     assert_eq!(put.record.registration, tenant("t2"));

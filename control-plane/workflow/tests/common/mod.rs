@@ -28,11 +28,11 @@ use sealwax_core::{
 };
 use sealwax_protocol::DomainName;
 use sealwax_store::memory::MemoryStore;
-use sealwax_workflow::{Announcer, KeyError, KeyMaker, Parts, Settings, Workflow};
+use sealwax_workflow::{Announcer, Ask, KeyError, KeyMaker, Parts, Settings, Workflow};
 use zeroize::Zeroizing;
 
 use self::ca::MemoryCa;
-use self::tripwire::{TrippedIssuer, TrippedStore, Tripwire};
+use self::tripwire::{Side, TrippedIssuer, TrippedStore, Tripwire};
 
 /// 2026-01-01.
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
@@ -203,6 +203,17 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// A process goes on with the domain, and dies at its effect number `nth` (from 0).
+    pub(crate) async fn dies(&self, nth: usize, side: Side, domain: &DomainName, ask: Ask) {
+        self.tripwire.arm(nth, side);
+        let (process, name) = (self.process("one"), domain.clone());
+        let task = tokio::spawn(async move { process.run(&name, ask).await });
+        self.tripwire.dead.notified().await;
+        task.abort();
+        assert!(task.await.unwrap_err().is_cancelled());
+        self.tripwire.disarm();
+    }
+
     /// With a store that one process has to itself.
     pub(crate) fn new() -> Self {
         Self::on(MemoryStore::exclusive)
