@@ -10,6 +10,7 @@
 
 mod backends;
 
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -116,22 +117,14 @@ async fn keys_move_to_a_new_kek_and_an_interrupted_run_goes_on() {
     let cursor = store.changes(&ChangeCursor::default()).await.unwrap().cursor;
     let sealer = KeySealer::new(kek(2)).with_retired(kek(1));
 
-    // Stopped in the middle: the run is dropped where it waits.
+    // Stopped in the middle, where the second of three steps is told.
     let steps = AtomicUsize::new(0);
-    let (stop, stopped) = tokio::sync::oneshot::channel();
-    let mut stop = Some(stop);
     let run = rewrap_keys(&store, &sealer, |_| {
-        if steps.fetch_add(1, Ordering::SeqCst) == 1
-            && let Some(stop) = stop.take()
-        {
-            stop.send(()).unwrap();
+        if steps.fetch_add(1, Ordering::SeqCst) == 1 {
+            resume_unwind(Box::new("stopped"));
         }
     });
-    tokio::select! {
-        biased;
-        _ = stopped => {}
-        done = run => panic!("it was to be stopped: {done:?}"),
-    }
+    assert!(AssertUnwindSafe(run).catch_unwind().await.is_err(), "it was to be stopped");
     // Both keys are needed now, and suffice.
     assert!(open_all(&store, &KeySealer::new(kek(2))).await.is_err());
     let opened = open_all(&store, &sealer).await.unwrap();
