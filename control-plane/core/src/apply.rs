@@ -63,10 +63,15 @@ pub fn waived(record: DomainRecord) -> DomainRecord {
 /// This process works on the record from now on, or still does.
 #[must_use]
 pub fn leased(record: DomainRecord, holder: &str, id: u64, duration: Span) -> DomainRecord {
-    let same = record.lease.as_ref().is_some_and(|lease| lease.holder == holder);
-    let fence = if same { record.fence } else { record.fence.saturating_add(1) };
-    let lease = Some(Lease { holder: holder.to_owned(), id, duration });
-    DomainRecord { lease, fence, ..record }
+    match record.lease {
+        Some(lease) if lease.holder == holder => {
+            DomainRecord { lease: Some(Lease { id, duration, ..lease }), ..record }
+        }
+        _ => {
+            let lease = Some(Lease { holder: holder.to_owned(), id, duration });
+            DomainRecord { lease, fence: record.fence.saturating_add(1), ..record }
+        }
+    }
 }
 
 /// The platform agreed, an issuer was chosen, and its budget has room.

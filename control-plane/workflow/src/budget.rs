@@ -343,8 +343,8 @@ fn contended(name: &str) -> StoreError {
     StoreError::Unavailable { detail: format!("{name} is written all the time") }
 }
 
-fn domain_part(domain: &DomainName) -> Part {
-    Part::RegisteredDomain(registered_domain(domain).to_owned())
+fn domain_part(domain: &DomainName) -> Part<'_> {
+    Part::RegisteredDomain(registered_domain(domain))
 }
 
 fn account_document(issuer: &str) -> String {

@@ -25,8 +25,8 @@ pub struct BudgetState(Vec<(BucketKey, Bucket)>);
 impl BudgetState {
     /// What of it is kept in this place.
     #[must_use]
-    pub fn part(&self, part: &Part) -> Self {
-        Self(self.0.iter().filter(|(key, _)| key.part() == *part).cloned().collect())
+    pub fn part(&self, part: Part<'_>) -> Self {
+        Self(self.0.iter().filter(|(key, _)| key.part() == part).cloned().collect())
     }
 
     /// Both together.
@@ -97,7 +97,7 @@ impl Budget {
     pub fn reserve_of(
         &mut self,
         need: &Need<'_>,
-        parts: &[Part],
+        parts: &[Part<'_>],
         headroom: Headroom,
         now: Timestamp,
     ) -> Result<(), Exhausted> {

@@ -32,12 +32,12 @@ pub enum BucketKey {
 }
 
 /// Where a bucket is kept, because of who shares it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Part {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part<'a> {
     /// One name's: with the name's record, so its own conditional writes keep it.
     Name,
     /// All names' under a registered domain.
-    RegisteredDomain(String),
+    RegisteredDomain(&'a str),
     /// All names' of an account.
     Account,
     /// This machine's address: not shared with other replicas.
@@ -59,10 +59,10 @@ pub enum Headroom {
 impl BucketKey {
     /// Where it is kept.
     #[must_use]
-    pub fn part(&self) -> Part {
+    pub fn part(&self) -> Part<'_> {
         match self {
             Self::Orders | Self::Tenant(_) => Part::Account,
-            Self::RegisteredDomain(domain) => Part::RegisteredDomain(domain.clone()),
+            Self::RegisteredDomain(domain) => Part::RegisteredDomain(domain),
             Self::ExactSet(_) | Self::Failures(_) | Self::ConsecutiveFailures(_) => Part::Name,
             Self::Accounts | Self::Requests(_) => Part::Address,
             Self::Line(of) => of.part(),
