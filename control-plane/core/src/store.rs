@@ -158,6 +158,15 @@ pub struct Page {
     pub cursor: Option<String>,
 }
 
+/// A page of what is due.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DuePage {
+    /// The domains, oldest first.
+    pub domains: Vec<DomainName>,
+    /// Where the next page starts; `None` at the end. Opaque.
+    pub cursor: Option<String>,
+}
+
 /// A domain whose served certificate, or right to one, changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changed {
@@ -207,9 +216,16 @@ pub trait Store: Send + Sync + 'static {
     /// until they expire.
     async fn remove(&self, domain: &DomainName, version: RecordVersion) -> Result<(), StoreError>;
 
-    /// Domains whose `wake_at` is not after `now`, oldest first as far as the index allows.
-    /// The index may lag: the caller re-checks the record.
-    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<DomainName>, StoreError>;
+    /// A page of the domains whose `wake_at` is not after `now`. From page to page the walk goes
+    /// from old to young, as far as the index allows: its shards are walked side by side. What
+    /// becomes due behind it is for the next walk. The index may lag: the caller re-checks the
+    /// record.
+    async fn due(
+        &self,
+        now: Timestamp,
+        limit: usize,
+        cursor: Option<&str>,
+    ) -> Result<DuePage, StoreError>;
 
     /// One page of the domains selected; by index, never by scan.
     async fn list(

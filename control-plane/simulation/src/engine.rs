@@ -7,7 +7,6 @@ use sealwax_core::budget::Budget;
 use sealwax_core::{Span, Timestamp};
 use sealwax_protocol::ChallengeToken;
 use sealwax_workflow::Lane;
-use sealwax_workflow::sweep::BATCH_MAX;
 
 use crate::calendar::Calendar;
 use crate::dice::Dice;
@@ -19,7 +18,7 @@ use crate::tally::Tally;
 use crate::walk::{Ended, Ground, walk};
 use crate::world::Ca;
 
-/// Names the lanes have room for, as those of a control plane.
+/// Names a lane has room for, as those of a control plane.
 const LANE_MAX: usize = 20_000;
 /// Between two looks at a certificate's renewal information: Let's Encrypt says six hours. A
 /// revocation is seen within it.
@@ -116,10 +115,8 @@ impl<'a> Engine<'a> {
     /// One round of the sweep and what the lanes do until the next one, whose time it returns.
     fn round(&mut self, now: Timestamp) -> Result<Timestamp, RunError> {
         self.happenings(now);
-        let found = self.sweep(now);
-        let interval = self.scenario.sweep_interval;
-        let wait = if found >= BATCH_MAX { interval.scale(1, 10) } else { interval };
-        let until = now + wait;
+        self.sweep(now);
+        let until = now + self.scenario.sweep_interval;
         self.work_off(now, until)?;
         self.tally.passed(until, &self.ground.ca);
         Ok(until)
@@ -172,25 +169,27 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// As `sweep::serve`: a batch of what is due longest, as far as the lane has room.
-    fn sweep(&mut self, now: Timestamp) -> usize {
-        let waiting = self.lanes.iter().map(VecDeque::len).sum::<usize>();
-        self.tally.backlog(waiting);
-        let batch = BATCH_MAX.min(LANE_MAX.saturating_sub(waiting));
-        let mut found = 0;
-        while found < batch
+    /// As a pass of `sweep::serve`: what is due longest first, as far as the lane of what did not
+    /// fail before has room. What another lane has no room for is found again by the next pass.
+    fn sweep(&mut self, now: Timestamp) {
+        let mut dropped = Vec::new();
+        while self.lanes.get(Lane::Due as usize).is_some_and(|due| due.len() < LANE_MAX)
             && let Some((due_at, number)) = self.calendar.due(now)
         {
             // Not an entry from before the name was woken for something else.
             let due = at(&mut self.names, number).filter(|name| name.wake_at == due_at).copied();
             let record = due.zip(fleet::domain(number)).map(|(name, domain)| name.record(domain));
             let lane = record.map(|record| Lane::of_due(&record, now));
-            if let Some(lane) = lane.and_then(|lane| self.lanes.get_mut(lane as usize)) {
-                lane.push_back(number);
-                found += 1;
+            match lane.and_then(|lane| self.lanes.get_mut(lane as usize)) {
+                Some(lane) if lane.len() < LANE_MAX => lane.push_back(number),
+                Some(_) => dropped.push((due_at, number)),
+                None => {}
             }
         }
-        found
+        for (due_at, number) in dropped {
+            self.calendar.enter(due_at, number);
+        }
+        self.tally.backlog(self.lanes.iter().map(VecDeque::len).sum());
     }
 
     fn work_off(&mut self, now: Timestamp, until: Timestamp) -> Result<(), RunError> {

@@ -4,6 +4,7 @@ mod announcements;
 mod change_log;
 mod client;
 mod document;
+mod due;
 mod error;
 mod expression;
 mod item;
@@ -22,7 +23,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use sealwax_core::store::{
-    CertificateChange, Challenge, Change, ChangeBatch, ChangeCursor, Document, Entry,
+    CertificateChange, Challenge, Change, ChangeBatch, ChangeCursor, Document, DuePage, Entry,
     LifecycleEvent, Page, RecordVersion, Selection, Store, StoreError,
 };
 use sealwax_core::{Clock, SealedKey, Timestamp};
@@ -137,8 +138,13 @@ impl Store for DynamoStore {
         self.remove_record(domain, version).await
     }
 
-    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<DomainName>, StoreError> {
-        self.find_due(now, limit).await
+    async fn due(
+        &self,
+        now: Timestamp,
+        limit: usize,
+        cursor: Option<&str>,
+    ) -> Result<DuePage, StoreError> {
+        self.find_due(now, limit, cursor).await
     }
 
     async fn list(

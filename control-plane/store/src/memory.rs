@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use sealwax_core::store::{
-    CertificateChange, Challenge, Change, ChangeBatch, ChangeCursor, Document,
+    CertificateChange, Challenge, Change, ChangeBatch, ChangeCursor, Document, DuePage,
     EVENTS_PER_CHANGE_MAX, Entry, LOAD_MAX, LifecycleEvent, Page, RecordVersion, Selection, Store,
     StoreError,
 };
@@ -158,8 +158,20 @@ impl Store for MemoryStore {
         self.call(Operation::Remove, |ledger| ledger.remove(domain, version))
     }
 
-    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<DomainName>, StoreError> {
-        self.call(Operation::Due, |ledger| Ok(ledger.due(now, limit)))
+    async fn due(
+        &self,
+        now: Timestamp,
+        limit: usize,
+        cursor: Option<&str>,
+    ) -> Result<DuePage, StoreError> {
+        let after = cursor.map(read_due_cursor).transpose()?;
+        self.call(Operation::Due, |ledger| {
+            let mut entries = ledger.due(after.as_ref(), now).peekable();
+            let page: Vec<_> = entries.by_ref().take(limit.max(1)).cloned().collect();
+            let last = page.last().filter(|_| entries.peek().is_some());
+            let cursor = last.map(|(at, domain)| format!("{} {domain}", at.millis()));
+            Ok(DuePage { domains: page.into_iter().map(|(_, domain)| domain).collect(), cursor })
+        })
     }
 
     async fn list(
@@ -273,4 +285,12 @@ impl Upkeep for MemoryStore {
         self.lock().set_mark(job, mark);
         Ok(())
     }
+}
+
+fn read_due_cursor(text: &str) -> Result<(Timestamp, DomainName), StoreError> {
+    let read = text.split_once(' ').and_then(|(at, domain)| {
+        let at = Timestamp::from_millis(at.parse().ok()?);
+        Some((at, DomainName::parse(domain).ok()?))
+    });
+    read.ok_or_else(foreign_cursor)
 }

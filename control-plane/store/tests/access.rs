@@ -158,7 +158,7 @@ async fn the_documented_units_are_what_is_used() {
     measured.push(("unknown name", units(&wire)));
     store.changes(&cursor).await.unwrap();
     units(&wire);
-    store.due(Timestamp::from_millis(1), 100).await.unwrap();
+    store.due(Timestamp::from_millis(1), 100, None).await.unwrap();
     measured.push(("sweep with nothing due", units(&wire)));
     store.challenge(&token("unknown")).await.unwrap();
     measured.push(("challenge", units(&wire)));

@@ -102,7 +102,7 @@ async fn every_call_gets_over_one_fault() {
         wire.fail("*", fault, 1);
         assert_eq!(store.account(&one).await.unwrap(), Some(sealed(&many)));
         wire.fail("*", fault, 1);
-        store.due(START, 5).await.unwrap();
+        store.due(START, 5, None).await.unwrap();
         wire.fail("*", fault, 1);
         let listed = store.list(&Selection::default(), 100, None).await.unwrap().records.len();
         assert_eq!(listed, n + 2, "{fault:?}");
@@ -153,7 +153,7 @@ async fn a_store_that_stays_away_is_reported_as_away() {
         away(store.write(full_change("away", Expected::Absent)).await.unwrap_err());
         away(store.remove(&domain("away"), RecordVersion(1)).await.unwrap_err());
         away(store.load(&[domain("away")]).await.unwrap_err());
-        away(store.due(START, 5).await.unwrap_err());
+        away(store.due(START, 5, None).await.unwrap_err());
         away(store.list(&Selection::default(), 5, None).await.unwrap_err());
         away(store.challenge(&token("away")).await.unwrap_err());
         away(store.events(&domain("away"), 5).await.unwrap_err());
@@ -266,15 +266,15 @@ async fn a_stale_index_shows_nothing_that_is_not_there() {
     let state = |state| Selection { state: Some(state), ..Selection::default() };
     let pending = state(sealwax_core::DomainState::Pending);
     assert_eq!(store.list(&pending, 9, None).await.unwrap().records.len(), 1);
-    assert_eq!(store.due(START, 9).await.unwrap().len(), 1);
+    assert_eq!(store.due(START, 99, None).await.unwrap().domains.len(), 1);
     let parked = DomainRecord { work: Work::Parked, ..record("stale") };
     let version = store.write(Change::of(parked, Expected::Version(version))).await.unwrap();
     wire.fail("Query", WireFault::StaleIndex, usize::MAX);
     assert!(store.list(&pending, 9, None).await.unwrap().records.is_empty());
     // What is due is re-checked by whoever claims it: the index only names candidates.
-    assert_eq!(store.due(START, 9).await.unwrap(), [domain("stale")]);
+    assert_eq!(store.due(START, 99, None).await.unwrap().domains, [domain("stale")]);
     wire.heal();
-    assert!(store.due(START, 9).await.unwrap().is_empty());
+    assert!(store.due(START, 99, None).await.unwrap().domains.is_empty());
     store.list(&Selection::default(), 9, None).await.unwrap();
     store.remove(&domain("stale"), version).await.unwrap();
     wire.fail("Query", WireFault::StaleIndex, usize::MAX);
@@ -292,7 +292,7 @@ async fn queries_are_read_to_their_last_page() {
         store.write(change).await.unwrap();
     }
     wire.fail("Query", WireFault::SmallPages, usize::MAX);
-    assert_eq!(store.due(START, 100).await.unwrap().len(), 12);
+    assert_eq!(store.due(START, 1_000, None).await.unwrap().domains.len(), 12);
     let mut changed = Vec::new();
     loop {
         let batch = store.changes(&cursor).await.unwrap();

@@ -152,8 +152,8 @@ impl Run {
             assert_eq!(answer, self.model.challenge(&token).await.unwrap());
         }
         let far = Timestamp::from_millis(u64::MAX / 2);
-        let due = self.real.due(far, 10_000).await.unwrap();
-        let wanted = self.model.due(far, 10_000).await.unwrap();
+        let due = self.real.due(far, 10_000, None).await.unwrap().domains;
+        let wanted = self.model.due(far, 10_000, None).await.unwrap().domains;
         assert_eq!(due.iter().collect::<BTreeSet<_>>(), wanted.iter().collect());
         let state = |state| Selection { state: Some(state), ..Selection::default() };
         let tenant = Selection { tenant: Some(self.label(0)), ..Selection::default() };

@@ -14,6 +14,8 @@ use crate::run::Ask;
 pub(crate) const LANE_MAX: usize = 20_000;
 /// One in this many picks starts at another lane, each in turn, so that none starves another.
 const FAIR_PICK: u64 = 8;
+/// After this, what waits is looked at again: it may be more urgent than it was.
+const REVIEW: Duration = Duration::from_secs(300);
 /// A renewal that failed this often has its place among the others that failed.
 const URGENT_ATTEMPTS: u32 = 4;
 
@@ -71,6 +73,8 @@ struct Waiting {
     lane: Lane,
     ask: Ask,
     since: Instant,
+    /// When it was put here last, again or not.
+    seen: Instant,
 }
 
 /// The waiting domains; each waits once, in its most urgent lane.
@@ -89,6 +93,7 @@ impl Lanes {
             && waiting.lane <= lane
         {
             waiting.ask = waiting.ask.max(ask);
+            waiting.seen = Instant::now();
             return true;
         }
         let Some(queue) = self.lanes.get_mut(lane as usize) else { return false };
@@ -98,8 +103,14 @@ impl Lanes {
         queue.push_back(domain.clone());
         // An older place in a slower lane stays behind and is skipped when its turn comes.
         // In the faster one it waits from now on: its age is what that lane makes of it.
-        self.waiting.insert(domain.clone(), Waiting { lane, ask, since: Instant::now() });
+        let since = Instant::now();
+        self.waiting.insert(domain.clone(), Waiting { lane, ask, since, seen: since });
         true
+    }
+
+    /// It waits, and has been put here lately.
+    pub(crate) fn expects(&self, domain: &DomainName) -> bool {
+        self.waiting.get(domain).is_some_and(|waiting| waiting.seen.elapsed() < REVIEW)
     }
 
     /// The next domain of the lanes that are open.

@@ -84,13 +84,25 @@ impl Queue {
     /// Puts a domain into a lane. False: the lane is full and it was dropped, which loses
     /// nothing: the sweep and the next handshake ask again.
     pub fn submit(&self, domain: &DomainName, lane: Lane, ask: Ask) -> bool {
-        let kept = self.lanes().push(domain, lane, ask);
-        if kept {
-            self.shared.arrived.notify_one();
-        } else {
+        let kept = self.offer(domain, lane, ask);
+        if !kept {
             tracing::warn!(%domain, lane = lane.as_str(), "the lane is full; dropped until asked again");
         }
         kept
+    }
+
+    /// As [`Self::submit`], for whoever tells of many that were dropped at once.
+    pub(crate) fn offer(&self, domain: &DomainName, lane: Lane, ask: Ask) -> bool {
+        let kept = self.lanes().push(domain, lane, ask);
+        if kept {
+            self.shared.arrived.notify_one();
+        }
+        kept
+    }
+
+    /// It is worked on, or waits and was put here lately.
+    pub(crate) fn expects(&self, domain: &DomainName) -> bool {
+        self.shared.in_flight.has(domain) || self.lanes().expects(domain)
     }
 
     /// How many domains wait in each lane.

@@ -1,21 +1,28 @@
 //! Wakes what is due: renewals, retries, and work whose holder fell silent.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use sealwax_core::store::{LOAD_MAX, Store};
+use sealwax_core::store::{Entry, LOAD_MAX, Store, StoreError};
 use sealwax_core::{Clock, Span, Timestamp};
 use sealwax_protocol::DomainName;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::lanes::Lane;
 use crate::queue::Queue;
 use crate::run::Ask;
 
-/// Most domains taken from the index at a time. The rest is found by the next round.
-pub const BATCH_MAX: usize = 500;
+/// Most domains taken from the index at a time.
+const PAGE: usize = 500;
+/// A pass over a long backlog meets little that is new, and the machine has better to do: it rests
+/// so many times as long as it read.
+const RESTS: u32 = 9;
+/// Longest rest for that reason.
+const REST_MAX: Duration = Duration::from_secs(60);
 
-/// Looks for due domains every `interval` until told to stop. The store's state decides, never
-/// the event: a round that is missed is made up for by the next one.
+/// Passes over what is due every `interval` until told to stop. The store's state decides, never
+/// the event: what one pass misses, the next one finds.
 pub async fn serve(
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
@@ -23,51 +30,95 @@ pub async fn serve(
     interval: Span,
     stop: CancellationToken,
 ) {
-    loop {
-        let found = round(&*store, &*clock, &queue).await;
-        // A full batch means that more is due: go on at once, as far as the queue has room.
-        let wait = if found >= BATCH_MAX { interval.scale(1, 10) } else { interval };
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(wait.duration()) => {}
+    let sweep = Sweep { store: &*store, clock: &*clock, queue: &queue };
+    let sweeping = async {
+        loop {
+            let read = sweep.pass(interval.scale(1, 10).duration()).await;
+            sleep(interval.duration().max((read * RESTS).min(REST_MAX))).await;
         }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = sweeping => {}
     }
 }
 
-async fn round(store: &dyn Store, clock: &dyn Clock, queue: &Queue) -> usize {
-    let room = queue.room(Lane::Due).min(queue.room(Lane::Retry)).min(BATCH_MAX);
-    if room == 0 {
-        return 0;
-    }
-    let now = clock.now();
-    match store.due(now, room).await {
-        Ok(domains) => {
-            for some in domains.chunks(LOAD_MAX) {
-                submit(store, queue, some, now).await;
+struct Sweep<'a> {
+    store: &'a dyn Store,
+    clock: &'a dyn Clock,
+    queue: &'a Queue,
+}
+
+impl Sweep<'_> {
+    /// From the oldest to the youngest. What failed before never holds up what comes after it:
+    /// only a full lane of renewals does, looked at again after each `pause`. Returns how long the
+    /// store was read.
+    async fn pass(&self, pause: Duration) -> Duration {
+        let now = self.clock.now();
+        let (mut cursor, mut read, mut dropped) = (None, Duration::ZERO, 0);
+        loop {
+            let room = self.room(pause).await;
+            let began = Instant::now();
+            match self.page(now, room, cursor.as_deref()).await {
+                Ok((lost, next)) => (dropped, cursor) = (dropped + lost, next),
+                Err(error) => {
+                    tracing::warn!(%error, "could not look for due domains; looking again soon");
+                    return Duration::ZERO;
+                }
             }
-            domains.len()
+            read += began.elapsed();
+            if cursor.is_none() {
+                break;
+            }
         }
-        Err(error) => {
-            tracing::warn!(%error, "could not look for due domains; looking again soon");
-            0
+        if dropped > 0 {
+            tracing::warn!(dropped, "more is due than the lanes hold; the next pass asks again");
+        }
+        read
+    }
+
+    async fn room(&self, pause: Duration) -> usize {
+        loop {
+            let room = self.queue.room(Lane::Due).min(PAGE);
+            if room > 0 {
+                return room;
+            }
+            sleep(pause).await;
         }
     }
-}
 
-/// Each into its lane: what expires does not wait behind what keeps failing.
-async fn submit(store: &dyn Store, queue: &Queue, domains: &[DomainName], now: Timestamp) {
-    match store.load(domains).await {
-        Ok(entries) => {
-            for (domain, entry) in domains.iter().zip(entries) {
+    /// How many of a page were dropped, and where the next one starts.
+    async fn page(
+        &self,
+        now: Timestamp,
+        limit: usize,
+        cursor: Option<&str>,
+    ) -> Result<(usize, Option<String>), StoreError> {
+        let mut page = self.store.due(now, limit, cursor).await?;
+        page.domains.retain(|domain| !self.queue.expects(domain));
+        let mut dropped = 0;
+        for some in page.domains.chunks(LOAD_MAX) {
+            dropped += self.submit(some).await;
+        }
+        Ok((dropped, page.cursor))
+    }
+
+    /// Each into its lane: what expires does not wait behind what keeps failing. Returns how many
+    /// were dropped.
+    async fn submit(&self, domains: &[DomainName]) -> usize {
+        let offer = |domain, lane| usize::from(!self.queue.offer(domain, lane, Ask::Due));
+        match self.store.load(domains).await {
+            Ok(entries) => {
+                let now = self.clock.now();
                 // The index may lag: what is gone is not there any more.
-                let Some(entry) = entry else { continue };
-                queue.submit(domain, Lane::of_due(&entry.stored.record, now), Ask::Due);
+                let there = domains.iter().zip(entries);
+                let there = there.filter_map(|(domain, entry)| Some((domain, entry?)));
+                let lane = |entry: Entry| Lane::of_due(&entry.stored.record, now);
+                there.map(|(domain, entry)| offer(domain, lane(entry))).sum()
             }
-        }
-        Err(error) => {
-            tracing::warn!(%error, "could not read the due domains; they wait in one lane");
-            for domain in domains {
-                queue.submit(domain, Lane::Due, Ask::Due);
+            Err(error) => {
+                tracing::warn!(%error, "could not read the due domains; they wait in one lane");
+                domains.iter().map(|domain| offer(domain, Lane::Due)).sum()
             }
         }
     }

@@ -135,7 +135,7 @@ async fn a_receiver_that_is_away_hears_of_it_later_from_whichever_process_is_the
     let record = world.entry(&domain).await.stored.record;
     assert_eq!((record.state(), record.outbox.len()), (DomainState::Issued, 1));
     assert_eq!(
-        world.store.due(world.clock.now() + DAY, 9).await.unwrap(),
+        world.store.due(world.clock.now() + DAY, 9, None).await.unwrap().domains,
         std::slice::from_ref(&domain)
     );
     world.receiver.away.store(false, Ordering::SeqCst);

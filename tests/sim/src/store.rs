@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::FutureExt as _;
 use sealwax_core::store::{
-    Challenge, Change, ChangeBatch, ChangeCursor, Document, Entry, LifecycleEvent, Page,
+    Challenge, Change, ChangeBatch, ChangeCursor, Document, DuePage, Entry, LifecycleEvent, Page,
     RecordVersion, Selection, Store, StoreError,
 };
 use sealwax_core::{SealedKey, Timestamp};
@@ -81,9 +81,14 @@ impl Store for GatedStore {
         self.inner.remove(domain, version).await
     }
 
-    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<DomainName>, StoreError> {
+    async fn due(
+        &self,
+        now: Timestamp,
+        limit: usize,
+        cursor: Option<&str>,
+    ) -> Result<DuePage, StoreError> {
         self.reach()?;
-        self.inner.due(now, limit).await
+        self.inner.due(now, limit, cursor).await
     }
 
     async fn list(

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use sealwax_acme::AccountVault;
 use sealwax_core::secret::{SealError, SealPlace, Sealer};
 use sealwax_core::store::{
-    Challenge, Change, ChangeBatch, ChangeCursor, Document, Entry, LifecycleEvent, Page,
+    Challenge, Change, ChangeBatch, ChangeCursor, Document, DuePage, Entry, LifecycleEvent, Page,
     RecordVersion, Selection, Store, StoreError,
 };
 use sealwax_core::{Clock, PrivateKey, SealedKey, Timestamp};
@@ -121,7 +121,7 @@ impl Store for AccountStore {
         not_asked()
     }
 
-    async fn due(&self, _: Timestamp, _: usize) -> Result<Vec<DomainName>, StoreError> {
+    async fn due(&self, _: Timestamp, _: usize, _: Option<&str>) -> Result<DuePage, StoreError> {
         not_asked()
     }
 

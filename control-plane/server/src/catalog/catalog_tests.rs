@@ -7,8 +7,8 @@ use sealwax_core::certificate::{CertificateSource as Source, Chain, verify};
 use sealwax_core::record::Registration;
 use sealwax_core::secret::{SealError, SealPlace};
 use sealwax_core::store::{
-    CertificateChange, Challenge, Change, ChangeBatch, ChangeCursor, Document, Entry, Expected,
-    LifecycleEvent, Page, RecordVersion, Selection, StoreError, StoredCertificate,
+    CertificateChange, Challenge, Change, ChangeBatch, ChangeCursor, Document, DuePage, Entry,
+    Expected, LifecycleEvent, Page, RecordVersion, Selection, StoreError, StoredCertificate,
 };
 use sealwax_core::{DomainRecord, PrivateKey, SealedKey, Span};
 use sealwax_protocol::ChallengeToken;
@@ -54,8 +54,13 @@ impl Store for Watched {
     async fn remove(&self, domain: &DomainName, version: RecordVersion) -> Result<(), StoreError> {
         self.inner.remove(domain, version).await
     }
-    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<DomainName>, StoreError> {
-        self.inner.due(now, limit).await
+    async fn due(
+        &self,
+        now: Timestamp,
+        limit: usize,
+        cursor: Option<&str>,
+    ) -> Result<DuePage, StoreError> {
+        self.inner.due(now, limit, cursor).await
     }
     async fn list(
         &self,

@@ -237,9 +237,21 @@ async fn keep_counting(
 
 async fn watch_late(store: &dyn Store, clock: &dyn Clock, metrics: &Metrics) {
     loop {
-        if let Ok(late) = store.due(clock.now() - LATE, LATE_MAX).await {
-            metrics.set_count(&DUE_LATE, &[], late.len());
+        if let Ok(late) = count_due(store, clock.now() - LATE, LATE_MAX).await {
+            metrics.set_count(&DUE_LATE, &[], late);
         }
         tokio::time::sleep(LATE_EVERY).await;
+    }
+}
+
+async fn count_due(store: &dyn Store, before: Timestamp, max: usize) -> Result<usize, StoreError> {
+    let (mut count, mut cursor) = (0, None);
+    loop {
+        let page = store.due(before, max - count, cursor.as_deref()).await?;
+        count += page.domains.len();
+        cursor = page.cursor;
+        if cursor.is_none() || count >= max {
+            return Ok(count);
+        }
     }
 }

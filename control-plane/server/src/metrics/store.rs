@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sealwax_core::SealedKey;
 use sealwax_core::store::{
-    Challenge, Change, ChangeBatch, ChangeCursor, Document, Entry, LifecycleEvent, Page,
+    Challenge, Change, ChangeBatch, ChangeCursor, Document, DuePage, Entry, LifecycleEvent, Page,
     RecordVersion, Selection, Store, StoreError,
 };
 use sealwax_core::{Cause, Clock, Timestamp};
@@ -177,8 +177,13 @@ impl Store for MeteredStore {
         Ok(())
     }
 
-    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<DomainName>, StoreError> {
-        self.timed("due", self.inner.due(now, limit)).await
+    async fn due(
+        &self,
+        now: Timestamp,
+        limit: usize,
+        cursor: Option<&str>,
+    ) -> Result<DuePage, StoreError> {
+        self.timed("due", self.inner.due(now, limit, cursor)).await
     }
 
     async fn list(

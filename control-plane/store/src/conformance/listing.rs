@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use sealwax_core::record::{DomainRecord, DomainState, Work};
 use sealwax_core::store::{Change, Expected, RecordVersion, Selection, StoreError};
 use sealwax_core::{Span, Timestamp};
+use sealwax_protocol::DomainName;
 
 use super::samples::{domain, record};
 use super::{START, Subject};
@@ -20,6 +21,20 @@ async fn put(subject: &Subject, record: DomainRecord, expected: Expected) -> Rec
     subject.store.write(Change::of(record, expected)).await.unwrap()
 }
 
+/// Everything that is due, in pages of so many.
+async fn due(subject: &Subject, now: Timestamp, limit: usize) -> Vec<DomainName> {
+    let (mut domains, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = subject.store.due(now, limit, cursor.as_deref()).await.unwrap();
+        assert!(page.domains.len() <= limit);
+        domains.extend(page.domains);
+        cursor = page.cursor;
+        if cursor.is_none() {
+            return domains;
+        }
+    }
+}
+
 pub(super) async fn due_domains_come_oldest_first(subject: &Subject) {
     let mut wanted = Vec::new();
     for n in 0..30_u64 {
@@ -29,30 +44,60 @@ pub(super) async fn due_domains_come_oldest_first(subject: &Subject) {
         put(subject, wanted_at(&label, at), Expected::Absent).await;
         wanted.push(domain(&label));
     }
-    assert_eq!(subject.store.due(EARLY, 1_000).await.unwrap(), wanted);
-    let some = subject.store.due(EARLY, 7).await.unwrap();
-    assert_eq!(some.as_slice(), wanted.get(..7).unwrap());
-    assert!(subject.store.due(EARLY, 0).await.unwrap().is_empty());
+    assert_eq!(due(subject, EARLY, 1_000).await, wanted);
+    for limit in [1, 7, 29] {
+        let mut found = due(subject, EARLY, limit).await;
+        found.sort_by_key(|domain| wanted.iter().position(|other| other == domain));
+        assert_eq!(found, wanted, "each once, in pages of {limit}");
+    }
     let then = Timestamp::from_millis(80_000_000_000);
-    assert_eq!(subject.store.due(then, 9).await.unwrap().as_slice(), wanted.get(..3).unwrap());
+    assert_eq!(due(subject, then, 1_000).await.as_slice(), wanted.get(..3).unwrap());
+    assert!(subject.store.due(EARLY, 9, Some("of another listing")).await.is_err());
     for n in 0..30 {
         put(subject, record(&format!("due-{n}")), Expected::Version(RecordVersion(1))).await;
     }
-    assert!(subject.store.due(EARLY, 1_000).await.unwrap().is_empty());
+    assert!(due(subject, EARLY, 1_000).await.is_empty());
+}
+
+pub(super) async fn a_walk_over_what_is_due_goes_on_while_it_changes(subject: &Subject) {
+    for n in 0..40_u64 {
+        let at = Timestamp::from_millis(1_000 + n);
+        put(subject, wanted_at(&format!("walked-{n}"), at), Expected::Absent).await;
+    }
+    let first = subject.store.due(EARLY, 20, None).await.unwrap();
+    assert!(!first.domains.is_empty() && first.cursor.is_some());
+    // What was met is not due any more, the entry that the walk stands at included.
+    for met in &first.domains {
+        let label = met.as_str().split('.').next().unwrap();
+        put(subject, record(label), Expected::Version(RecordVersion(1))).await;
+    }
+    let mut rest = Vec::new();
+    let mut cursor = first.cursor;
+    while let Some(at) = cursor {
+        let page = subject.store.due(EARLY, 20, Some(&at)).await.unwrap();
+        rest.extend(page.domains);
+        cursor = page.cursor;
+    }
+    let met: BTreeSet<_> = first.domains.iter().chain(&rest).collect();
+    assert_eq!((met.len(), first.domains.len() + rest.len()), (40, 40), "each once");
+    for left in &rest {
+        let label = left.as_str().split('.').next().unwrap();
+        put(subject, record(label), Expected::Version(RecordVersion(1))).await;
+    }
 }
 
 pub(super) async fn a_domain_is_due_at_one_time_only(subject: &Subject) {
     let moment = Timestamp::from_millis(5_000);
     let version = put(subject, wanted_at("moving", moment), Expected::Absent).await;
     let before = Timestamp::from_millis(4_999);
-    assert!(subject.store.due(before, 9).await.unwrap().is_empty());
-    assert_eq!(subject.store.due(moment, 9).await.unwrap(), [domain("moving")]);
+    assert!(due(subject, before, 9).await.is_empty());
+    assert_eq!(due(subject, moment, 9).await, [domain("moving")]);
     let later = moment + Span::from_secs(60);
     let version = put(subject, wanted_at("moving", later), Expected::Version(version)).await;
-    assert!(subject.store.due(moment, 9).await.unwrap().is_empty());
-    assert_eq!(subject.store.due(later, 9).await.unwrap(), [domain("moving")]);
+    assert!(due(subject, moment, 9).await.is_empty());
+    assert_eq!(due(subject, later, 9).await, [domain("moving")]);
     subject.store.remove(&domain("moving"), version).await.unwrap();
-    assert!(subject.store.due(later, 9).await.unwrap().is_empty());
+    assert!(due(subject, later, 9).await.is_empty());
 }
 
 async fn walk(subject: &Subject, selection: &Selection, limit: usize) -> Vec<DomainRecord> {

@@ -1,4 +1,4 @@
-//! Walks over the indexes: what is due, and pages of a listing. Never a scan.
+//! Pages of a listing, by the indexes. Never a scan.
 //!
 //! An index lags behind the table, so it only names candidates: each page's records are read
 //! from the table and checked again.
@@ -6,11 +6,11 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use futures::future::try_join_all;
 use sealwax_core::Timestamp;
 use sealwax_core::record::{DomainRecord, DomainState};
 use sealwax_core::store::{Page, Selection, StoreError};
 use sealwax_protocol::DomainName;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::error::translate;
@@ -27,17 +27,15 @@ const INDEX_PAGES_MAX: usize = 64;
 const INDEX_PAGE: usize = 100;
 /// Most records in one page.
 const PAGE_MAX: usize = 1_000;
-/// Most domains one look at what is due names.
-const DUE_MAX: usize = 10_000;
 
 /// One item collection of an index, perhaps a part of it.
-struct Part {
-    index: Index,
-    hash: String,
-    range: Range,
+pub(super) struct Part {
+    pub(super) index: Index,
+    pub(super) hash: String,
+    pub(super) range: Range,
 }
 
-enum Range {
+pub(super) enum Range {
     All,
     /// Only what sorts before this moment.
     Before(Timestamp),
@@ -57,53 +55,12 @@ struct Cursor {
 }
 
 /// A page of an index's entries.
-struct Entries {
-    keys: Vec<Item>,
-    next: Option<Item>,
+pub(super) struct Entries {
+    pub(super) keys: Vec<Item>,
+    pub(super) next: Option<Item>,
 }
 
 impl DynamoStore {
-    pub(super) async fn find_due(
-        &self,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<DomainName>, StoreError> {
-        let limit = limit.min(DUE_MAX);
-        if limit == 0 {
-            return Ok(Vec::new());
-        }
-        let shards = (0..DUE_SHARDS).map(|shard| self.due_in_shard(shard, now, limit));
-        let mut due: Vec<(u64, DomainName)> =
-            try_join_all(shards).await?.into_iter().flatten().collect();
-        due.sort_by_key(|(at, _)| *at);
-        due.truncate(limit);
-        Ok(due.into_iter().map(|(_, domain)| domain).collect())
-    }
-
-    async fn due_in_shard(
-        &self,
-        shard: u64,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<(u64, DomainName)>, StoreError> {
-        // Entries of this very moment are due, the range ends before the next one.
-        let range = Range::Before(Timestamp::from_millis(now.millis().saturating_add(1)));
-        let part = Part { index: DUE, hash: shard_value("due", shard), range };
-        let mut due = Vec::new();
-        let mut start = None;
-        loop {
-            let entries = self.entries(&part, limit - due.len(), start.take()).await?;
-            for entry in &entries.keys {
-                let at = item::read_number(entry, attribute::DUE_AT)?;
-                due.extend(domain_of(entry)?.map(|domain| (at, domain)));
-            }
-            start = entries.next;
-            if start.is_none() || due.len() >= limit {
-                return Ok(due);
-            }
-        }
-    }
-
     pub(super) async fn find_page(
         &self,
         selection: &Selection,
@@ -114,7 +71,9 @@ impl DynamoStore {
         let of = spread(&format!("{selection:?}"));
         let parts = plan(selection);
         let mut at = match cursor {
-            Some(text) => read_cursor(text, of)?,
+            Some(text) => from_text(text)
+                .filter(|cursor: &Cursor| cursor.of == of)
+                .ok_or_else(foreign_cursor)?,
             None => Cursor { of, part: 0, after: None },
         };
         let mut records = Vec::new();
@@ -138,7 +97,7 @@ impl DynamoStore {
         if at.part >= parts.len() {
             return Ok(Page { records, cursor: None });
         }
-        Ok(Page { records, cursor: Some(write_cursor(&at)?) })
+        Ok(Page { records, cursor: Some(to_text(&at)?) })
     }
 
     /// The issuers that have an account.
@@ -175,7 +134,7 @@ impl DynamoStore {
         Ok(domains.iter().filter_map(|domain| found.remove(domain)).collect())
     }
 
-    async fn entries(
+    pub(super) async fn entries(
         &self,
         part: &Part,
         limit: usize,
@@ -211,7 +170,7 @@ impl DynamoStore {
 
 impl Part {
     /// The key to start after.
-    fn start(&self, (pk, range): (String, Option<String>)) -> Result<Item, StoreError> {
+    pub(super) fn start(&self, (pk, range): (String, Option<String>)) -> Result<Item, StoreError> {
         let mut start = keys::key(pk, keys::META);
         start.insert(self.index.hash.to_owned(), text(&self.hash));
         if self.index.range != attribute::PK {
@@ -223,7 +182,7 @@ impl Part {
         Ok(start)
     }
 
-    fn after(&self, key: &Item) -> Result<(String, Option<String>), StoreError> {
+    pub(super) fn after(&self, key: &Item) -> Result<(String, Option<String>), StoreError> {
         let pk = item::read_text(key, attribute::PK)?.to_owned();
         let range = match key.get(self.index.range) {
             _ if self.index.range == attribute::PK => None,
@@ -276,22 +235,18 @@ pub(crate) fn selected(selection: &Selection, record: &DomainRecord) -> bool {
             .is_none_or(|moment| record.scheduled_at().is_some_and(|at| at < moment))
 }
 
-fn domain_of(entry: &Item) -> Result<Option<DomainName>, StoreError> {
+pub(super) fn domain_of(entry: &Item) -> Result<Option<DomainName>, StoreError> {
     Ok(keys::domain_of(item::read_text(entry, attribute::PK)?))
 }
 
-fn write_cursor(cursor: &Cursor) -> Result<String, StoreError> {
+pub(super) fn to_text(cursor: &impl Serialize) -> Result<String, StoreError> {
     let json = serde_json::to_vec(cursor)
         .map_err(|error| StoreError::Bug { detail: format!("a cursor as JSON: {error}") })?;
     Ok(BASE64_URL_SAFE_NO_PAD.encode(json))
 }
 
-fn read_cursor(text: &str, of: u64) -> Result<Cursor, StoreError> {
-    let cursor: Option<Cursor> = BASE64_URL_SAFE_NO_PAD
-        .decode(text)
-        .ok()
-        .and_then(|json| serde_json::from_slice(&json).ok());
-    cursor.filter(|cursor| cursor.of == of).ok_or_else(foreign_cursor)
+pub(super) fn from_text<T: DeserializeOwned>(text: &str) -> Option<T> {
+    serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(text).ok()?).ok()
 }
 
 /// Not ours, or of another listing.

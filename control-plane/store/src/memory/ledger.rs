@@ -95,9 +95,13 @@ impl Ledger {
         Ok(())
     }
 
-    pub(super) fn due(&self, now: Timestamp, limit: usize) -> Vec<DomainName> {
-        let due = self.due.iter().take_while(|(at, _)| *at <= now);
-        due.take(limit).map(|(_, domain)| domain.clone()).collect()
+    pub(super) fn due(
+        &self,
+        after: Option<&(Timestamp, DomainName)>,
+        now: Timestamp,
+    ) -> impl Iterator<Item = &(Timestamp, DomainName)> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.due.range((from, Bound::Unbounded)).take_while(move |(at, _)| *at <= now)
     }
 
     pub(super) fn records_after(

@@ -8,7 +8,7 @@ use sealwax_core::SealedKey;
 use sealwax_core::issuer::{IssueError, Issuer, OrderRequest, OrderView, RenewalInfo};
 use sealwax_core::preflight::CaaIdentity;
 use sealwax_core::store::{
-    Challenge, Change, ChangeBatch, ChangeCursor, Document, Entry, LifecycleEvent, Page,
+    Challenge, Change, ChangeBatch, ChangeCursor, Document, DuePage, Entry, LifecycleEvent, Page,
     RecordVersion, Selection, Store, StoreError,
 };
 use sealwax_core::{Chain, Timestamp};
@@ -96,8 +96,13 @@ impl Store for TrippedStore {
     async fn remove(&self, domain: &DomainName, version: RecordVersion) -> Result<(), StoreError> {
         self.inner.remove(domain, version).await
     }
-    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<DomainName>, StoreError> {
-        self.inner.due(now, limit).await
+    async fn due(
+        &self,
+        now: Timestamp,
+        limit: usize,
+        cursor: Option<&str>,
+    ) -> Result<DuePage, StoreError> {
+        self.inner.due(now, limit, cursor).await
     }
     async fn list(
         &self,
