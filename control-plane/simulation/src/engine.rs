@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use sealwax_core::apply::IllegalTransition;
 use sealwax_core::budget::Budget;
 use sealwax_core::{Span, Timestamp};
-use sealwax_protocol::ChallengeToken;
+use sealwax_protocol::{ChallengeToken, DomainName};
 use sealwax_workflow::Lane;
 
 use crate::calendar::Calendar;
@@ -72,6 +72,8 @@ struct Engine<'a> {
     scenario: &'a Scenario,
     half: Half,
     names: Vec<Name>,
+    /// Stands in where only the state of a name counts.
+    anyone: DomainName,
     calendar: Calendar,
     lanes: [VecDeque<u32>; Lane::ALL.len()],
     ground: Ground<'a>,
@@ -101,6 +103,7 @@ impl<'a> Engine<'a> {
             scenario,
             half,
             names,
+            anyone: anyone(),
             calendar,
             lanes: Default::default(),
             ground,
@@ -178,8 +181,7 @@ impl<'a> Engine<'a> {
         {
             // Not an entry from before the name was woken for something else.
             let due = at(&mut self.names, number).filter(|name| name.wake_at == due_at).copied();
-            let record = due.zip(fleet::domain(number)).map(|(name, domain)| name.record(domain));
-            let lane = record.map(|record| Lane::of_due(&record, now));
+            let lane = due.map(|name| Lane::of_due(&name.record(self.anyone.clone()), now));
             match lane.and_then(|lane| self.lanes.get_mut(lane as usize)) {
                 Some(lane) if lane.len() < LANE_MAX => lane.push_back(number),
                 Some(_) => dropped.push((due_at, number)),
@@ -221,6 +223,11 @@ impl<'a> Engine<'a> {
 
 fn at(names: &mut [Name], number: u32) -> Option<&mut Name> {
     names.get_mut(Half::index(number))
+}
+
+#[expect(clippy::expect_used, reason = "a constant name")]
+fn anyone() -> DomainName {
+    DomainName::parse("any.example").expect("a name")
 }
 
 #[expect(clippy::expect_used, reason = "a constant of the token alphabet")]

@@ -74,9 +74,8 @@ impl DomainName {
     pub fn parse_bytes(bytes: &[u8]) -> Result<Self, DomainNameError> {
         let bytes = bytes.strip_suffix(b".").unwrap_or(bytes);
         check(bytes)?;
-        let lower: String =
-            bytes.iter().map(|byte| char::from(byte.to_ascii_lowercase())).collect();
-        Ok(Self(lower.into()))
+        let text = std::str::from_utf8(bytes).map_err(|_| DomainNameError::BadCharacter)?;
+        Ok(Self(text.to_ascii_lowercase().into()))
     }
 
     /// Reads the value of a `Host` or `:authority` header: a name with an optional port
