@@ -5,6 +5,7 @@
 //! spend the same token. A crash after a reservation loses a token and never gains one.
 
 mod desk;
+mod part;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,6 +20,7 @@ use sealwax_core::{DomainRecord, Span, Timestamp};
 use sealwax_protocol::DomainName;
 
 use desk::{Ask, Desk};
+use part::SharedPart;
 
 /// How often a reservation starts anew because another replica wrote first.
 const RELOADS_MAX: u32 = 8;
@@ -105,12 +107,21 @@ impl Budgets {
         own.reserve_of(&need, &[Part::Name], headroom, now)?;
         kept.address().reserve_of(&need, &[Part::Address], headroom, now)?;
         if need.kind == OrderKind::First {
-            // Read first: a registered domain without room must not cost the account a token.
-            self.registered_domain_has_room(issuer, kept, &need, now).await?;
-            kept.account.ask(Ask::reserve(&need, headroom), now).await?;
-            if let Err(refused) = self.take_registered_domain(issuer, kept, &need, now).await {
-                kept.account.ask(Ask::give_back(&need), now).await?;
-                return Err(refused);
+            let shared = self.shared(issuer, kept, &need, headroom);
+            // Read first: what has no room must not cost the account a token.
+            for part in &shared {
+                part.has_room(&need, now).await?;
+            }
+            let domain = need.domain.clone();
+            kept.account.ask(Ask::Reserve { domain: domain.clone(), headroom }, now).await?;
+            for (taken, part) in shared.iter().enumerate() {
+                if let Err(refused) = part.take(&need, now).await {
+                    for part in shared.iter().take(taken) {
+                        part.give_back(&need, now).await?;
+                    }
+                    kept.account.ask(Ask::GiveBack { domain }, now).await?;
+                    return Err(refused);
+                }
             }
         }
         Ok(Some(own.state(now)))
@@ -171,8 +182,8 @@ impl Budgets {
                 budget.give_back_certificate(&need);
                 Ok(())
             };
-            if let Err(Refused::Store(error)) = self.change(issuer, kept, &need, now, change).await
-            {
+            let part = self.registered_domain(issuer, kept, &record.domain);
+            if let Err(Refused::Store(error)) = part.change(now, change).await {
                 // Fewer orders than allowed, never more.
                 tracing::debug!(domain = %record.domain, %error, "a token is not given back");
             }
@@ -212,14 +223,12 @@ impl Budgets {
                 return Ok(Some(own.state(now)));
             }
             LimitScope::RegisteredDomain => {
-                let need = Need { domain, tenant: None, kind: OrderKind::First };
                 let change = |budget: &mut Budget| {
                     budget.correct(scope, domain, until);
                     Ok(())
                 };
-                if let Err(Refused::Store(error)) =
-                    self.change(issuer, kept, &need, now, change).await
-                {
+                let part = self.registered_domain(issuer, kept, domain);
+                if let Err(Refused::Store(error)) = part.change(now, change).await {
                     return Err(error);
                 }
             }
@@ -234,66 +243,40 @@ impl Budgets {
         Ok(None)
     }
 
-    async fn registered_domain_has_room(
-        &self,
+    /// What an order shares with others beside the account.
+    fn shared<'a>(
+        &'a self,
         issuer: &str,
-        kept: &Kept,
-        need: &Need<'_>,
-        now: Timestamp,
-    ) -> Result<(), Refused> {
-        let part = [domain_part(need.domain)];
-        let look = |budget: &mut Budget| match budget.reserve_of(need, &part, Headroom::None, now) {
-            Ok(()) => {
-                budget.give_back_certificate(need);
-                Ok(())
-            }
-            Err(exhausted) => Err(Exhausted {
-                until: budget.stand_in_line(&exhausted, Headroom::None),
-                ..exhausted
-            }),
-        };
-        self.change(issuer, kept, need, now, look).await
+        kept: &'a Kept,
+        need: &Need<'a>,
+        headroom: Headroom,
+    ) -> Vec<SharedPart<'a>> {
+        let tenant = need.tenant.filter(|_| kept.limits.tenant_share_permille < 1000);
+        let tenant = tenant.map(|tenant| SharedPart {
+            store: &*self.store,
+            limits: &kept.limits,
+            name: format!("{}#tenant#{tenant}", account_document(issuer)),
+            part: Part::Tenant(tenant),
+            headroom,
+        });
+        let registered = self.registered_domain(issuer, kept, need.domain);
+        tenant.into_iter().chain([registered]).collect()
     }
 
-    async fn take_registered_domain(
-        &self,
+    fn registered_domain<'a>(
+        &'a self,
         issuer: &str,
-        kept: &Kept,
-        need: &Need<'_>,
-        now: Timestamp,
-    ) -> Result<(), Refused> {
-        let part = [domain_part(need.domain)];
-        let take = |budget: &mut Budget| budget.reserve_of(need, &part, Headroom::None, now);
-        self.change(issuer, kept, need, now, take).await
-    }
-
-    /// Changes a registered domain's document. What the change refuses is refused, but written
-    /// all the same if it changed something: a turn in the line.
-    async fn change(
-        &self,
-        issuer: &str,
-        kept: &Kept,
-        need: &Need<'_>,
-        now: Timestamp,
-        change: impl Fn(&mut Budget) -> Result<(), Exhausted> + Send + Sync,
-    ) -> Result<(), Refused> {
-        let name = domain_document(issuer, need.domain);
-        for _ in 0..RELOADS_MAX {
-            let found = self.store.document(&name).await?;
-            let mut budget = restored(&kept.limits, found.as_ref())?;
-            let before = budget.state(now);
-            let outcome = change(&mut budget);
-            if budget.state(now) == before {
-                return outcome.map_err(Refused::from);
-            }
-            let version = found.map_or(0, |found| found.version);
-            match self.store.put_document(&name, &document(&budget, version, now)?).await {
-                Ok(()) => return outcome.map_err(Refused::from),
-                Err(StoreError::Lost { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
+        kept: &'a Kept,
+        domain: &'a DomainName,
+    ) -> SharedPart<'a> {
+        let registered = registered_domain(domain);
+        SharedPart {
+            store: &*self.store,
+            limits: &kept.limits,
+            name: format!("{}#{registered}", account_document(issuer)),
+            part: Part::RegisteredDomain(registered),
+            headroom: Headroom::None,
         }
-        Err(contended(&name).into())
     }
 }
 
@@ -343,14 +326,6 @@ fn contended(name: &str) -> StoreError {
     StoreError::Unavailable { detail: format!("{name} is written all the time") }
 }
 
-fn domain_part(domain: &DomainName) -> Part<'_> {
-    Part::RegisteredDomain(registered_domain(domain))
-}
-
 fn account_document(issuer: &str) -> String {
     format!("budget#{issuer}")
-}
-
-fn domain_document(issuer: &str, domain: &DomainName) -> String {
-    format!("budget#{issuer}#{}", registered_domain(domain))
 }

@@ -6,8 +6,8 @@
 //!                                            '──> until when, and what the limit covers
 //! ```
 //!
-//! The buckets are kept where they are shared: a name's own in its record, a registered domain's
-//! and an account's each in a document of the store ([`Part`]).
+//! The buckets are kept where they are shared: a name's own in its record, a registered domain's,
+//! a tenant's and an account's each in a document of the store ([`Part`]).
 //!
 //! Pure arithmetic on times that are handed in: whoever owns a [`Budget`] loads and stores its
 //! [state](Budget::state). The CA has the last word: what it says is put in by

@@ -38,6 +38,8 @@ pub enum Part<'a> {
     Name,
     /// All names' under a registered domain.
     RegisteredDomain(&'a str),
+    /// All names' of a tenant.
+    Tenant(&'a str),
     /// All names' of an account.
     Account,
     /// This machine's address: not shared with other replicas.
@@ -61,7 +63,8 @@ impl BucketKey {
     #[must_use]
     pub fn part(&self) -> Part<'_> {
         match self {
-            Self::Orders | Self::Tenant(_) => Part::Account,
+            Self::Orders => Part::Account,
+            Self::Tenant(tenant) => Part::Tenant(tenant),
             Self::RegisteredDomain(domain) => Part::RegisteredDomain(domain),
             Self::ExactSet(_) | Self::Failures(_) | Self::ConsecutiveFailures(_) => Part::Name,
             Self::Accounts | Self::Requests(_) => Part::Address,

@@ -35,35 +35,25 @@ type Answer = Result<(), Refused>;
 /// What is asked of an account's budget.
 pub(super) enum Ask {
     /// An order.
-    Reserve { domain: DomainName, tenant: Option<String>, headroom: Headroom },
+    Reserve { domain: DomainName, headroom: Headroom },
     /// An order that is not placed after all.
-    GiveBack { domain: DomainName, tenant: Option<String> },
+    GiveBack { domain: DomainName },
     /// What the CA said.
     Correct { domain: DomainName, until: Timestamp },
 }
 
 impl Ask {
-    pub(super) fn reserve(need: &Need<'_>, headroom: Headroom) -> Self {
-        let tenant = need.tenant.map(str::to_owned);
-        Self::Reserve { domain: need.domain.clone(), tenant, headroom }
-    }
-
-    pub(super) fn give_back(need: &Need<'_>) -> Self {
-        let tenant = need.tenant.map(str::to_owned);
-        Self::GiveBack { domain: need.domain.clone(), tenant }
-    }
-
     fn apply(&self, budget: &mut Budget, now: Timestamp) -> Result<(), Exhausted> {
         match self {
-            Self::Reserve { domain, tenant, headroom } => {
-                let need = first(domain, tenant.as_deref());
-                budget.reserve_of(&need, &[Part::Account], *headroom, now).map_err(|exhausted| {
-                    Exhausted { until: budget.stand_in_line(&exhausted, *headroom), ..exhausted }
-                })
-            }
-            Self::GiveBack { domain, tenant } => {
+            Self::Reserve { domain, headroom } => budget
+                .reserve_of(&first(domain), &[Part::Account], *headroom, now)
+                .map_err(|exhausted| Exhausted {
+                    until: budget.stand_in_line(&exhausted, *headroom),
+                    ..exhausted
+                }),
+            Self::GiveBack { domain } => {
                 // Only this account's buckets are at hand.
-                budget.give_back(&first(domain, tenant.as_deref()));
+                budget.give_back(&first(domain));
                 Ok(())
             }
             Self::Correct { domain, until } => {
@@ -74,8 +64,8 @@ impl Ask {
     }
 }
 
-fn first<'a>(domain: &'a DomainName, tenant: Option<&'a str>) -> Need<'a> {
-    Need { domain, tenant, kind: OrderKind::First }
+const fn first(domain: &DomainName) -> Need<'_> {
+    Need { domain, tenant: None, kind: OrderKind::First }
 }
 
 impl Desk {
