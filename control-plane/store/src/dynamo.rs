@@ -7,6 +7,7 @@ mod document;
 mod due;
 mod error;
 mod expression;
+mod gather;
 mod item;
 mod keys;
 mod listing;
@@ -36,6 +37,7 @@ pub(crate) use client::Connection;
 pub use client::{Pace, Timeouts};
 #[cfg(feature = "testing")]
 pub(crate) use document::check_document;
+use gather::Gathering;
 #[cfg(feature = "testing")]
 pub(crate) use item::EVENT_LIFE;
 pub(crate) use keys::shard_of;
@@ -52,11 +54,13 @@ pub struct DynamoStore {
     background: Client,
     table: String,
     clock: Arc<dyn Clock>,
-    log: Announcements,
+    log: Arc<Announcements>,
     exclusive: bool,
     backoff: Duration,
     /// No attempt of a write is begun later than this after the first.
     attempts_for: Duration,
+    /// Where a write is a sync of a file.
+    gathering: Option<Gathering>,
     /// Keeps the embedded engine and its lock for as long as the store is there.
     engine: Option<Engine>,
 }
@@ -86,17 +90,36 @@ impl DynamoStore {
         } else {
             Announcements::Shared(SharedLog::new(run, timeouts.background.call))
         };
-        Ok(Self {
+        let store = Self {
             handshake: connection.client(format!("handshake-{id}"), &timeouts.handshake),
             background: connection.client(format!("background-{id}"), &timeouts.background),
             table: format!("{table_prefix}sealwax"),
             clock,
-            log,
+            log: Arc::new(log),
             exclusive: engine.is_some(),
             backoff: timeouts.background.backoff,
             attempts_for: timeouts.background.call,
-            engine,
-        })
+            gathering: None,
+            engine: None,
+        };
+        let gathering = engine.is_some().then(|| Gathering::start(store.twin()));
+        Ok(Self { gathering, engine, ..store })
+    }
+
+    /// The same store without what only one of them has.
+    fn twin(&self) -> Self {
+        Self {
+            handshake: self.handshake.clone(),
+            background: self.background.clone(),
+            table: self.table.clone(),
+            clock: Arc::clone(&self.clock),
+            log: Arc::clone(&self.log),
+            exclusive: self.exclusive,
+            backoff: self.backoff,
+            attempts_for: self.attempts_for,
+            gathering: None,
+            engine: None,
+        }
     }
 
     /// The table's name.
@@ -126,6 +149,9 @@ impl Store for DynamoStore {
     }
 
     async fn write(&self, change: Change) -> Result<RecordVersion, StoreError> {
+        if let Some(gathering) = &self.gathering {
+            return gathering.write(change).await;
+        }
         let tell = change.announce || change.certificate != CertificateChange::Keep;
         self.change(&change, tell).await
     }

@@ -12,12 +12,14 @@ mod backends;
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use backends::Folder;
-use sealwax_core::store::{Change, Expected, Selection, Store as _, StoreError};
+use sealwax_core::store::{Change, Expected, RecordVersion, Selection, Store as _, StoreError};
 use sealwax_protocol::DomainName;
 use sealwax_store::conformance::{ManualClock, START, domain, record};
-use sealwax_store::open_embedded;
+use sealwax_store::wire::Wire;
+use sealwax_store::{DynamoStore, open_embedded, open_embedded_through};
 
 /// Acknowledged before the writer is killed.
 const ACKNOWLEDGED: usize = 300;
@@ -67,6 +69,55 @@ async fn a_folder_is_free_again_when_its_store_is_dropped() {
     let store = open_embedded(folder.path(), ManualClock::at(START)).await.unwrap();
     let loaded = store.load(&[domain("again-1")]).await.unwrap();
     assert!(loaded[0].is_some());
+}
+
+/// Writes many records at once; how many requests it took, and what came of each.
+async fn write_at_once(
+    store: &Arc<DynamoStore>,
+    wire: &Wire,
+    changes: Vec<Change>,
+) -> (usize, Vec<Result<RecordVersion, StoreError>>) {
+    wire.take_calls();
+    let writes: Vec<_> = changes
+        .into_iter()
+        .map(|change| {
+            let store = Arc::clone(store);
+            tokio::spawn(async move { store.write(change).await })
+        })
+        .collect();
+    let mut written = Vec::new();
+    for write in writes {
+        written.push(write.await.unwrap());
+    }
+    (wire.take_calls().len(), written)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_written_at_once_shares_a_sync_and_fails_each_by_itself() {
+    const AT_ONCE: usize = 200;
+    const LOSER: usize = 100;
+    let folder = Folder::new();
+    let wire = Wire::new();
+    let clock = ManualClock::at(START);
+    let around = |transport| wire.around(transport);
+    let store = open_embedded_through(folder.path(), clock, around).await.unwrap();
+    let store = Arc::new(store);
+    let change = |n: usize, expected| Change::of(record(&format!("at-once-{n}")), expected);
+
+    let changes = (0..AT_ONCE).map(|n| change(n, Expected::Absent)).collect();
+    let (requests, written) = write_at_once(&store, &wire, changes).await;
+    assert!(written.iter().all(|written| matches!(written, Ok(RecordVersion(1)))));
+    assert!(requests < AT_ONCE / 2, "{requests} requests");
+
+    let expected = |n| Expected::Version(RecordVersion(if n == LOSER { 7 } else { 1 }));
+    let changes = (0..AT_ONCE).map(|n| change(n, expected(n))).collect();
+    let (_, written) = write_at_once(&store, &wire, changes).await;
+    for (n, written) in written.iter().enumerate() {
+        match written {
+            Ok(version) => assert!(n != LOSER && *version == RecordVersion(2), "{n}"),
+            Err(error) => assert!(n == LOSER && matches!(error, StoreError::Lost { .. }), "{n}"),
+        }
+    }
 }
 
 #[cfg(unix)]
