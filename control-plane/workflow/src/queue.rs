@@ -21,7 +21,7 @@ use crate::run::{Ask, Workflow};
 const RUNS_PER_PLACE: usize = 32;
 /// Places to act per run of a domain that failed before, while others run or wait: runs take
 /// places in order of arrival, so thousands that fail again would stand in front of the others.
-const PLACES_PER_RETRY: usize = 4;
+const PLACES_PER_RETRY: usize = 8;
 
 /// How much waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
