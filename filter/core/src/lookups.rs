@@ -99,6 +99,16 @@ impl Lookups {
         self.asked(|subject| matches!(subject, Subject::Challenge { .. }))
     }
 
+    /// Challenges that rest.
+    #[must_use]
+    pub fn challenges_resting(&self) -> usize {
+        let rests = |lookup: &&Lookup| {
+            matches!(lookup.stage, Stage::Resting { .. })
+                && matches!(lookup.subject, Subject::Challenge { .. })
+        };
+        self.all.iter().filter(rests).count()
+    }
+
     /// Whether `key` is being asked about.
     #[must_use]
     pub fn contains(&self, key: Fingerprint) -> bool {
@@ -140,11 +150,12 @@ impl Lookups {
 
     /// Takes a question that has rested.
     pub fn take_rested(&mut self, now: Instant) -> Option<Lookup> {
-        let index = self
-            .all
-            .iter()
-            .position(|lookup| matches!(lookup.stage, Stage::Resting { until } if until <= now))?;
-        Some(self.remove(index))
+        self.take_rested_about(now, |_| true)
+    }
+
+    /// Takes a challenge that has rested.
+    pub fn take_rested_challenge(&mut self, now: Instant) -> Option<Lookup> {
+        self.take_rested_about(now, |subject| matches!(subject, Subject::Challenge { .. }))
     }
 
     /// Takes the next waiter whose deadline has come, and what it waited for. Questions that rest
@@ -174,6 +185,18 @@ impl Lookups {
             lookup.waiters.retain(|waiter| waiter.stream != stream);
             self.waiters = self.waiters.saturating_sub(before - lookup.waiters.len());
         }
+    }
+
+    fn take_rested_about(
+        &mut self,
+        now: Instant,
+        about: impl Fn(&Subject) -> bool,
+    ) -> Option<Lookup> {
+        let index = self.all.iter().position(|lookup| {
+            matches!(lookup.stage, Stage::Resting { until } if until <= now)
+                && about(&lookup.subject)
+        })?;
+        Some(self.remove(index))
     }
 
     fn asked(&self, about: impl Fn(&Subject) -> bool) -> usize {

@@ -35,6 +35,7 @@ impl Filter {
             // The answer has to be read before the focus moves to a stream.
             let answer = read_answer(host, headers, body_bytes, VERDICT_BYTES_MAX);
             self.settle(host, lookup, answer);
+            self.ask_for_waiting_challenges(host);
         }
         host.focus(self.root);
     }

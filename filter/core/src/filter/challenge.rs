@@ -2,7 +2,7 @@
 
 use sealwax_protocol::{ChallengeToken, DomainName};
 
-use super::{Filter, Flow};
+use super::{Filter, Flow, count};
 use crate::fingerprint::Fingerprint;
 use crate::host::{ContextId, HeaderMap, Host, Reply};
 use crate::lookups::{Lookup, Stage, Subject, Waiter};
@@ -10,6 +10,9 @@ use crate::metrics::Counter;
 
 /// Longest host repeated to the control plane, in bytes: a domain name with a port.
 const HOST_BYTES_MAX: usize = 259;
+/// Challenges that wait for a callout to end, for each that may be out: a CA that validates many
+/// names at once is answered a little later, and a flood of made-up tokens takes few places.
+const WAITING_PER_CALLOUT: usize = 8;
 
 /// What a challenge is answered with.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +58,9 @@ impl Filter {
                     self.rest_challenge(key, token.clone(), host_name, Vec::new());
                 }
                 Shared::AskedElsewhere => {}
+                Shared::Nothing if self.waits_for_a_callout() => {
+                    self.rest_challenge(key, token.clone(), host_name, Vec::new());
+                }
                 Shared::Nothing => {
                     self.metrics.count(Counter::CacheMiss);
                     let subject = Subject::Challenge { token: token.clone(), host: host_name };
@@ -84,6 +90,9 @@ impl Filter {
         let (reply, waiters) = match &shared {
             Shared::Answer(known) => (ChallengeReply::KeyAuthorization(known), waiters),
             Shared::AskedElsewhere => return self.rest_challenge(key, token, host_name, waiters),
+            Shared::Nothing if !self.challenge_callout_is_free() => {
+                return self.rest_challenge(key, token, host_name, waiters);
+            }
             Shared::Nothing => {
                 let subject = Subject::Challenge { token, host: host_name };
                 let unasked = self.ask(host, key, subject, waiters).err();
@@ -91,6 +100,29 @@ impl Filter {
             }
         };
         self.answer_challenges(host, reply, waiters);
+    }
+
+    /// A callout has ended: challenges that waited for that are asked about.
+    pub(super) fn ask_for_waiting_challenges<H: Host>(&mut self, host: &mut H) {
+        while self.challenge_callout_is_free()
+            && let Some(lookup) = self.lookups.take_rested_challenge(self.clock.now())
+        {
+            if let Subject::Challenge { token, host: host_name } = lookup.subject {
+                host.focus(self.root);
+                self.look_for_challenge(host, lookup.key, token, host_name, lookup.waiters);
+            }
+        }
+    }
+
+    fn challenge_callout_is_free(&self) -> bool {
+        self.lookups.challenges_asked() < count(self.config.challenge.callouts_max)
+    }
+
+    fn waits_for_a_callout(&self) -> bool {
+        let waiting_max = count(self.config.challenge.callouts_max) * WAITING_PER_CALLOUT;
+        !self.challenge_callout_is_free()
+            && self.lookups.has_room()
+            && self.lookups.challenges_resting() < waiting_max
     }
 
     pub(super) fn answer_challenges<H: Host>(

@@ -265,13 +265,50 @@ fn challenges_are_answered_on_both_listeners_and_on_exempt_paths() {
     }
 }
 
+/// Each under a token of its own.
+fn ask_at_once(proxy: &mut Proxy, count: usize) -> Vec<StreamId> {
+    let tokens = (0..count).map(|index| path(&format!("t{index}")));
+    tokens.map(|path| proxy.request(0, Request::get("a.example.com", path))).collect()
+}
+
 #[test]
-fn too_many_challenges_at_once_are_503_not_more_callouts() {
+fn challenges_beyond_the_callouts_wait_for_one_to_end() {
     let mut proxy = start(json!({"challenge": {"callouts_max": 2}}));
-    let streams: Vec<_> = (0..3)
-        .map(|index| proxy.request(0, Request::get("a.example.com", path(&format!("t{index}")))))
-        .collect();
+    let streams = ask_at_once(&mut proxy, 10);
+    proxy.advance(ms(5));
+    for left in (0..10).rev() {
+        let out = proxy.callouts();
+        assert!(out.len() <= 2, "{} callouts", out.len());
+        let callout = out.first().unwrap();
+        let token = callout.header(":path").rsplit('/').next().unwrap().to_owned();
+        proxy.end_callout(callout.id, key_authorization(&token));
+        assert_eq!(proxy.callouts().len(), left.min(2), "{left} left");
+    }
+    for stream in streams {
+        assert_eq!(status(&mut proxy, stream), 200);
+    }
+    assert_sound(&proxy);
+}
+
+#[test]
+fn challenges_wait_for_a_callout_as_long_as_for_its_answer() {
+    let mut proxy = start(json!({"challenge": {"callouts_max": 2}, "wait_max_ms": 500}));
+    let streams = ask_at_once(&mut proxy, 3);
+    proxy.advance(ms(400));
+    assert_eq!(proxy.outcome(streams[2]), Outcome::Paused);
+    proxy.advance(ms(300));
+    for stream in streams {
+        assert_eq!(status(&mut proxy, stream), 503);
+    }
+    assert_sound(&proxy);
+}
+
+#[test]
+fn a_flood_of_challenges_is_503_not_more_callouts() {
+    let mut proxy = start(json!({"challenge": {"callouts_max": 2}}));
+    let streams = ask_at_once(&mut proxy, 19);
     assert_eq!(proxy.callouts().len(), 2);
-    assert_eq!(status(&mut proxy, streams[2]), 503);
+    assert_eq!(proxy.outcome(streams[17]), Outcome::Paused);
+    assert_eq!(status(&mut proxy, streams[18]), 503);
     assert_sound(&proxy);
 }
