@@ -17,6 +17,8 @@ const BATCH_TIME_MAX: Duration = Duration::from_secs(60);
 const DOMAIN_TIME_MAX: Duration = Duration::from_millis(400);
 /// Domains of one import: fewer than the event stream remembers.
 const IMPORT: usize = 250;
+/// Domains removed at a time.
+const REMOVALS: usize = 16;
 /// Most domains of a page.
 const PAGE: usize = 1000;
 
@@ -65,6 +67,16 @@ impl Issuing {
             (record.pointer("/failure/attempts")?.as_u64()? > 1).then_some(())
         };
         wait_until("the first of them to be tried again", allowed(count) * 2, again).await
+    }
+
+    /// Removes them again.
+    pub(super) async fn remove_broken(&self, count: usize) -> Result<()> {
+        let removed = stream::iter(names("broken", "bad", count)).map(|name| async move {
+            let answer = self.admin.send("DELETE", &format!("/v1/domains/{name}"), "").await?;
+            ensure!(answer.status == 204, "{name}: {} {}", answer.status, answer.text());
+            Ok(())
+        });
+        removed.buffer_unordered(REMOVALS).try_collect().await
     }
 
     /// Registers a domain and visits it at once; how long it took until it was served, for each.
