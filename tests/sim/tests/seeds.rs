@@ -1,4 +1,4 @@
-//! A thousand seeds, and again those that failed once.
+//! Two thousand seeds, and again those that failed once.
 
 #![allow(
     clippy::expect_used,
@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use sealwax_sim::{Plan, Report, run, run_seeds};
 
 /// How many; `SEEDS=FROM..TO` runs others.
-const SEEDS: std::ops::Range<u64> = 0..1_000;
+const SEEDS: std::ops::Range<u64> = 0..2_000;
 const THREADS: usize = 2;
 
 fn seeds() -> Vec<u64> {
