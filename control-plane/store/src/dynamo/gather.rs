@@ -76,6 +76,7 @@ async fn write(writer: Arc<DynamoStore>, mut taken: Vec<Waiting>) {
     }
 }
 
+/// Its outcome is unknown.
 fn ended() -> StoreError {
-    StoreError::Unavailable { detail: "the process is ending".to_owned() }
+    StoreError::Unavailable { detail: "no answer from the store's writer".to_owned() }
 }
