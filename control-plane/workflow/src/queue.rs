@@ -18,7 +18,7 @@ use crate::run::{Ask, Workflow};
 
 /// Runs per place to act: a run that waits for a CA gives its place to another, so the slow ones
 /// pile up here and not in front of the others. A run holds a few kilobytes.
-const RUNS_PER_PLACE: usize = 32;
+const RUNS_PER_PLACE: usize = 8;
 /// Places to act per run of a domain that failed before, while others run or wait: runs take
 /// places in order of arrival, so thousands that fail again would stand in front of the others.
 const PLACES_PER_RETRY: usize = 8;

@@ -235,8 +235,8 @@ keys! {
         "Another endpoint of SNS or Kinesis, such as a private one. Must be https, or on a loopback address. Only with `sns_topic` or `kinesis_stream`.";
     NOTIFY_EVENTS: Vec<String> = notify.events, Allowed::Words(EVENTS), Unset("all of them"),
         "The events to tell.";
-    ISSUANCE_CONCURRENCY: usize = issuance.concurrency, Allowed::Integer { min: 1, max: 1024 }, Value("16"),
-        "Most domains worked on at a time.";
+    ISSUANCE_CONCURRENCY: usize = issuance.concurrency, Allowed::Integer { min: 1, max: 1024 }, Value("64"),
+        "Most domains worked on at a time, which is how many requests CAs get at a time. What only waits for a CA's verdict does not count.";
     ISSUANCE_ON_HANDSHAKE: bool = issuance.on_handshake, Allowed::Flag, Value("true"),
         "Issue for a registered domain when its first handshake or request asks for it.";
     ISSUANCE_ON_REGISTER: bool = issuance.on_register, Allowed::Flag, Value("false"),
@@ -246,7 +246,7 @@ keys! {
     ISSUANCE_LEASE: Span = issuance.lease, seconds(2, 600), Value("30s"),
         "How long a control plane may be silent before another one takes its work over.";
     RENEWAL_SWEEP_INTERVAL: Span = renewal.sweep_interval, millis(50, 3_600), Value("5s"),
-        "How often the schedule is looked at for renewals and retries that are due.";
+        "How often the schedule is looked at for renewals and retries that are due. With a long backlog less often, up to a minute apart.";
     RENEWAL_GONE_GRACE: Span = renewal.gone_grace, seconds(0, 90 * 86_400), Value("7d"),
         "How long a domain that has left, by the platform's word, keeps its certificate and key.";
     LIMITS_ORDERS: u64 = limits.orders_per_3h, Allowed::Integer { min: 1, max: 10_000_000 }, Unset("as published"),
