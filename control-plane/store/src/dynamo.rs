@@ -24,8 +24,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use sealwax_core::store::{
-    CertificateChange, Challenge, Change, ChangeBatch, ChangeCursor, Document, DuePage, Entry,
-    LifecycleEvent, Page, RecordVersion, Selection, Store, StoreError,
+    Challenge, Change, ChangeBatch, ChangeCursor, Document, DuePage, Entry, LifecycleEvent, Page,
+    RecordVersion, Selection, Store, StoreError,
 };
 use sealwax_core::{Clock, SealedKey, Timestamp};
 use sealwax_protocol::{ChallengeToken, DomainName};
@@ -90,36 +90,25 @@ impl DynamoStore {
         } else {
             Announcements::Shared(SharedLog::new(run, timeouts.background.call))
         };
-        let store = Self {
-            handshake: connection.client(format!("handshake-{id}"), &timeouts.handshake),
-            background: connection.client(format!("background-{id}"), &timeouts.background),
+        let log = Arc::new(log);
+        let handshake = connection.client(format!("handshake-{id}"), &timeouts.handshake);
+        let background = connection.client(format!("background-{id}"), &timeouts.background);
+        let exclusive = engine.is_some();
+        let store = |gathering, engine| Self {
+            handshake: handshake.clone(),
+            background: background.clone(),
             table: format!("{table_prefix}sealwax"),
-            clock,
-            log: Arc::new(log),
-            exclusive: engine.is_some(),
+            clock: Arc::clone(&clock),
+            log: Arc::clone(&log),
+            exclusive,
             backoff: timeouts.background.backoff,
             attempts_for: timeouts.background.call,
-            gathering: None,
-            engine: None,
+            gathering,
+            engine,
         };
-        let gathering = engine.is_some().then(|| Gathering::start(store.twin()));
-        Ok(Self { gathering, engine, ..store })
-    }
-
-    /// The same store without what only one of them has.
-    fn twin(&self) -> Self {
-        Self {
-            handshake: self.handshake.clone(),
-            background: self.background.clone(),
-            table: self.table.clone(),
-            clock: Arc::clone(&self.clock),
-            log: Arc::clone(&self.log),
-            exclusive: self.exclusive,
-            backoff: self.backoff,
-            attempts_for: self.attempts_for,
-            gathering: None,
-            engine: None,
-        }
+        // What was gathered is written through a store that gathers nothing itself.
+        let gathering = exclusive.then(|| Gathering::start(store(None, None)));
+        Ok(store(gathering, engine))
     }
 
     /// The table's name.
@@ -152,8 +141,7 @@ impl Store for DynamoStore {
         if let Some(gathering) = &self.gathering {
             return gathering.write(change).await;
         }
-        let tell = change.announce || change.certificate != CertificateChange::Keep;
-        self.change(&change, tell).await
+        self.change(&change, together::tell(&change)).await
     }
 
     async fn write_all(&self, changes: Vec<Change>) -> Vec<Result<RecordVersion, StoreError>> {

@@ -6,18 +6,17 @@
 
 use std::sync::{Arc, Weak};
 
-use sealwax_core::store::{Change, RecordVersion, StoreError, WRITE_ALL_MAX};
+use sealwax_core::store::{Change, StoreError, WRITE_ALL_MAX};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::DynamoStore;
+use super::together::Written;
 
 /// Most changes that wait to be taken; who comes on top waits to be let in. More than a workflow
 /// has runs by default.
 const WAITING_MAX: usize = 1024;
 /// Transactions under way: while one is synced, the next one is put into words.
 const AT_A_TIME: usize = 2;
-
-type Written = Result<RecordVersion, StoreError>;
 
 /// Takes single changes and writes together those that wait.
 pub(super) struct Gathering {

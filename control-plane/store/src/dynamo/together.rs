@@ -14,7 +14,8 @@ use super::{DynamoStore, keys, random_id};
 /// Most items in one transaction (TransactWriteItems).
 const ITEMS_MAX: usize = 100;
 
-type Written = Result<RecordVersion, StoreError>;
+/// What became of one change.
+pub(super) type Written = Result<RecordVersion, StoreError>;
 
 impl DynamoStore {
     /// Makes changes of different domains, each on its own terms: one that loses takes none of the
@@ -85,7 +86,8 @@ impl DynamoStore {
     }
 }
 
-fn tell(change: &Change) -> bool {
+/// Replicas are told of it.
+pub(super) fn tell(change: &Change) -> bool {
     change.announce || change.certificate != CertificateChange::Keep
 }
 
