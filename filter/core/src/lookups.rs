@@ -23,6 +23,12 @@ pub enum Subject {
     },
 }
 
+impl Subject {
+    const fn is_challenge(&self) -> bool {
+        matches!(self, Self::Challenge { .. })
+    }
+}
+
 /// Where a question stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
@@ -96,15 +102,14 @@ impl Lookups {
     /// Callouts out for challenges.
     #[must_use]
     pub fn challenges_asked(&self) -> usize {
-        self.asked(|subject| matches!(subject, Subject::Challenge { .. }))
+        self.asked(Subject::is_challenge)
     }
 
     /// Challenges that rest.
     #[must_use]
     pub fn challenges_resting(&self) -> usize {
         let rests = |lookup: &&Lookup| {
-            matches!(lookup.stage, Stage::Resting { .. })
-                && matches!(lookup.subject, Subject::Challenge { .. })
+            matches!(lookup.stage, Stage::Resting { .. }) && lookup.subject.is_challenge()
         };
         self.all.iter().filter(rests).count()
     }
@@ -155,7 +160,7 @@ impl Lookups {
 
     /// Takes a challenge that has rested.
     pub fn take_rested_challenge(&mut self, now: Instant) -> Option<Lookup> {
-        self.take_rested_about(now, |subject| matches!(subject, Subject::Challenge { .. }))
+        self.take_rested_about(now, Subject::is_challenge)
     }
 
     /// Takes the next waiter whose deadline has come, and what it waited for. Questions that rest

@@ -19,15 +19,13 @@ impl Filter {
         subject: Subject,
         waiters: Vec<Waiter>,
     ) -> Result<(), Vec<Waiter>> {
-        let (asked, callouts_max) = match subject {
+        let free = match subject {
             Subject::Certificate(_) => {
-                (self.lookups.certificates_asked(), self.config.callouts_max)
+                self.lookups.certificates_asked() < count(self.config.callouts_max)
             }
-            Subject::Challenge { .. } => {
-                (self.lookups.challenges_asked(), self.config.challenge.callouts_max)
-            }
+            Subject::Challenge { .. } => self.challenge_callout_is_free(),
         };
-        if asked >= count(callouts_max) {
+        if !free {
             self.metrics.count(Counter::Overflowed);
             return Err(waiters);
         }

@@ -114,7 +114,7 @@ impl Filter {
         }
     }
 
-    fn challenge_callout_is_free(&self) -> bool {
+    pub(super) fn challenge_callout_is_free(&self) -> bool {
         self.lookups.challenges_asked() < count(self.config.challenge.callouts_max)
     }
 
