@@ -34,13 +34,18 @@ pub async fn serve(
     let sweeping = async {
         loop {
             let read = sweep.pass(interval.scale(1, 10).duration()).await;
-            sleep(interval.duration().max((read * RESTS).min(REST_MAX))).await;
+            sleep(rest(interval.duration(), read)).await;
         }
     };
     tokio::select! {
         () = stop.cancelled() => {}
         () = sweeping => {}
     }
+}
+
+/// How long to rest after a pass that read for so long.
+fn rest(interval: Duration, read: Duration) -> Duration {
+    interval.max((read * RESTS).min(REST_MAX))
 }
 
 struct Sweep<'a> {
@@ -121,5 +126,19 @@ impl Sweep<'_> {
                 domains.iter().map(|domain| offer(domain, Lane::Due)).sum()
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_pass_is_followed_by_a_longer_rest_but_a_minute_at_most() {
+        let rest = |interval, read| {
+            rest(Duration::from_secs(interval), Duration::from_millis(read)).as_millis()
+        };
+        assert_eq!([rest(5, 0), rest(5, 500), rest(5, 1_000)], [5_000, 5_000, 9_000]);
+        assert_eq!([rest(5, 100_000), rest(600, 100_000)], [60_000, 600_000]);
     }
 }

@@ -2,6 +2,9 @@
 
 mod common;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use common::World;
 use common::tripwire::Side;
 use sealwax_core::budget::{Limit, Limits};
@@ -9,6 +12,7 @@ use sealwax_core::issuer::{IssueError, LimitScope, Refusal};
 use sealwax_core::record::Work;
 use sealwax_core::store::Store as _;
 use sealwax_core::{Cause, Clock as _, DomainState, Span};
+use sealwax_store::memory::{Fault, Operation};
 use sealwax_workflow::Ask;
 
 const HOUR: Span = Span::from_secs(3_600);
@@ -223,6 +227,28 @@ async fn the_accounts_document_does_not_grow_with_the_tenants() {
     };
     assert_eq!(buckets("budget#memory").await, 1);
     assert_eq!(buckets("budget#memory#tenant#t7").await, 2, "what is used, and its line");
+}
+
+/// The account's and the tenant's tokens are taken before the registered domain's, and given back
+/// when that one cannot be.
+#[tokio::test(start_paused = true)]
+async fn what_was_taken_is_given_back_when_the_rest_cannot_be() {
+    let limits = Limits { tenant_share_permille: 500, ..orders(4, Span::from_secs(400 * 86_400)) };
+    let world = World::new().limited(limits);
+    let domain = world.register_for("t", "a.site.com").await;
+    let puts = AtomicUsize::new(0);
+    world.store.set_faults(Some(Arc::new(move |operation| {
+        let put = operation == Operation::PutDocument;
+        let third = put && puts.fetch_add(1, Ordering::SeqCst) == 2;
+        third.then_some(Fault::Refused)
+    })));
+    world.process("one").run(&domain, Ask::Demand).await.ok();
+    world.store.set_faults(None);
+    assert_eq!(world.ca.orders(), 0);
+    for name in ["budget#memory", "budget#memory#tenant#t"] {
+        let document = world.store.document(name).await.unwrap().unwrap();
+        assert_eq!(document.text, "[]", "{name}: nothing is used");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use common::{START, World};
 use sealwax_core::store::{Change, Expected, Store as _};
-use sealwax_core::{Cause, DomainRecord, Failure, Registration, Span, Work};
+use sealwax_core::{Cause, DomainRecord, Failure, Registration, Span, Timestamp, Work};
 use sealwax_protocol::DomainName;
 use sealwax_store::memory::Operation;
 use sealwax_workflow::{Lane, Queue, sweep};
 use tokio_util::sync::CancellationToken;
 
-/// What the lane of those that failed before has room for.
+/// What a lane has room for.
 const LANE: usize = 20_000;
 const INTERVAL: Span = Span::from_secs(1);
 
@@ -54,6 +54,11 @@ async fn put(world: &World, name: &str, change: impl FnOnce(DomainRecord) -> Dom
     world.store.write(Change::of(record, Expected::Absent)).await.unwrap();
 }
 
+async fn put_wanted(world: &World, name: &str, since: Timestamp) {
+    let wanted = |record| DomainRecord { work: Work::Wanted { since }, ..record };
+    put(world, name, wanted).await;
+}
+
 /// Domains that failed often and are due again, and one that is wanted since a second later.
 async fn many_that_fail_and_one_that_is_wanted(failing: usize) -> World {
     let world = World::new();
@@ -68,9 +73,7 @@ async fn many_that_fail_and_one_that_is_wanted(failing: usize) -> World {
         let failed = |record| DomainRecord { failure: Some(failure), ..record };
         put(&world, &format!("b{n}.example.com"), failed).await;
     }
-    let since = START + Span::from_secs(1);
-    let wanted = |record| DomainRecord { work: Work::Wanted { since }, ..record };
-    put(&world, "wanted.example.com", wanted).await;
+    put_wanted(&world, "wanted.example.com", START + Span::from_secs(1)).await;
     world.clock.advance(Span::from_secs(2));
     world
 }
@@ -96,5 +99,20 @@ async fn what_waits_already_is_not_read_again_until_it_has_waited_long() {
     // It may be more urgent than it was.
     tokio::time::sleep(Duration::from_secs(300)).await;
     assert_eq!(filled.loads.load(Ordering::SeqCst), once);
+    filled.stop.cancel();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_lane_holds_the_pass_up_and_nothing_more_is_read() {
+    let world = World::new();
+    for n in 0..LANE + 10 {
+        put_wanted(&world, &format!("w{n}.example.com"), START).await;
+    }
+    let filled = Filled::start(&world);
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    assert_eq!(filled.waiting(Lane::Due), LANE);
+    filled.loads.store(0, Ordering::SeqCst);
+    tokio::time::sleep(INTERVAL.duration() * 30).await;
+    assert_eq!(filled.loads.load(Ordering::SeqCst), 0);
     filled.stop.cancel();
 }

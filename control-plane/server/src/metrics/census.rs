@@ -244,7 +244,12 @@ async fn watch_late(store: &dyn Store, clock: &dyn Clock, metrics: &Metrics) {
     }
 }
 
-async fn count_due(store: &dyn Store, before: Timestamp, max: usize) -> Result<usize, StoreError> {
+/// How many domains are due, counted up to a bound.
+pub(super) async fn count_due(
+    store: &dyn Store,
+    before: Timestamp,
+    max: usize,
+) -> Result<usize, StoreError> {
     let (mut count, mut cursor) = (0, None);
     loop {
         let page = store.due(before, max - count, cursor.as_deref()).await?;

@@ -67,6 +67,23 @@ async fn a_census_counts_each_domain_once_in_each_view() {
     assert_eq!((sum(&census.states), sum(&census.remaining), sum(&census.life_left)), (5, 4, 4));
 }
 
+/// A page of a sharded index may be short although there is more.
+#[tokio::test]
+async fn what_is_due_late_is_counted_page_by_page_up_to_a_bound() {
+    let Stores { clock, .. } = stores();
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::clone(&clock) as Arc<dyn Clock>;
+    let store = sealwax_store::open_embedded(folder.path(), Arc::clone(&clock)).await.unwrap();
+    for index in 0..30 {
+        let mut change = change(&format!("late{index}.example.com"), "domain.registered");
+        change.record.work = Work::Wanted { since: clock.now() };
+        store.write(change).await.unwrap();
+    }
+    for (max, counted) in [(20, 20), (1_000, 30)] {
+        assert_eq!(census::count_due(&store, clock.now(), max).await.unwrap(), counted);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_census_keeps_its_pace_and_shows_what_it_found() {
     let Stores { memory, clock, .. } = stores();
