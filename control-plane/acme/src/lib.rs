@@ -40,4 +40,4 @@ extern crate self as sealwax_acme;
 pub use issuer::AcmeIssuer;
 pub use rollover::AccountVault;
 pub use sealwax_core::budget;
-pub use settings::{ExternalAccountBinding, IssuerSettings, SettingsError};
+pub use settings::{ExternalAccountBinding, IssuerSettings, REQUEST_TIMEOUT, SettingsError};

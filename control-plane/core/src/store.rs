@@ -158,6 +158,15 @@ pub struct Page {
     pub cursor: Option<String>,
 }
 
+/// A page of registered names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NamePage {
+    /// The names, in no order. One that left lately may be among them.
+    pub domains: Vec<DomainName>,
+    /// Where the next page starts; `None` at the end. Opaque.
+    pub cursor: Option<String>,
+}
+
 /// A page of what is due.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DuePage {
@@ -235,6 +244,14 @@ pub trait Store: Send + Sync + 'static {
         cursor: Option<&str>,
     ) -> Result<Page, StoreError>;
 
+    /// A page of the names of all domains, as large as is cheap: nothing else of them is read. The
+    /// index may lag.
+    async fn names(&self, cursor: Option<&str>) -> Result<NamePage, StoreError> {
+        let page = self.list(&Selection::default(), NAMES_PAGE, cursor).await?;
+        let domains = page.records.into_iter().map(|record| record.domain).collect();
+        Ok(NamePage { domains, cursor: page.cursor })
+    }
+
     /// The answer to a challenge.
     async fn challenge(&self, token: &ChallengeToken) -> Result<Option<Challenge>, StoreError>;
 
@@ -270,6 +287,9 @@ pub trait Store: Send + Sync + 'static {
 /// Most domains in one [`Store::load`].
 pub const LOAD_MAX: usize = 50;
 
+/// Names in a page of [`Store::names`], about.
+pub const NAMES_PAGE: usize = 1_000;
+
 /// Most changes in one [`Store::write_all`]: a handshake that comes meanwhile waits for few of them.
 pub const WRITE_ALL_MAX: usize = 48;
 
@@ -290,8 +310,9 @@ pub enum StoreError {
         /// What was seen.
         detail: String,
     },
-    /// Wrong tables, credentials or settings: someone must act.
-    #[error("the store is not set up: {detail}")]
+    /// Refused this process, or cannot be opened: wrong tables, credentials, clock or settings.
+    /// Someone must act, but not on this process: it asks again.
+    #[error("the store cannot be used: {detail}")]
     Misconfigured {
         /// What is wrong and what to do.
         detail: String,
@@ -310,4 +331,13 @@ pub enum StoreError {
         /// What.
         detail: String,
     },
+}
+
+impl StoreError {
+    /// The store is away or refuses this process: nothing about the request is wrong, and the
+    /// same one may be answered later.
+    #[must_use]
+    pub const fn is_outage(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::Misconfigured { .. })
+    }
 }

@@ -6,11 +6,15 @@ use std::time::Duration;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider, SharedHttpClient};
+use aws_sdk_dynamodb::config::{
+    Credentials, IdentityCache, SharedCredentialsProvider, SharedHttpClient,
+};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use zeroize::Zeroizing;
+
+use crate::credentials::Surroundings;
 
 /// Credentials from a configuration instead of the SDK's chain.
 #[derive(Clone)]
@@ -67,16 +71,21 @@ impl AwsEndpoint {
             .operation_attempt_timeout(patience.attempt)
             .operation_timeout(patience.call)
             .build();
+        let (http, region) = (https_client(), Region::new(region.to_owned()));
+        let credentials = match &self.credentials {
+            Some(fixed) => fixed.provider(),
+            None => SharedCredentialsProvider::new(Surroundings::new(http.clone(), region.clone())),
+        };
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .http_client(https_client())
-            .region(Region::new(region.to_owned()))
+            .http_client(http)
+            .region(region)
+            .credentials_provider(credentials)
+            // They are kept where they are found.
+            .identity_cache(IdentityCache::no_cache())
             .timeout_config(timeouts)
             .retry_config(RetryConfig::standard().with_max_attempts(patience.attempts));
         if let Some(url) = &self.url {
             loader = loader.endpoint_url(url);
-        }
-        if let Some(fixed) = &self.credentials {
-            loader = loader.credentials_provider(fixed.provider());
         }
         loader.load().await
     }

@@ -24,8 +24,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use sealwax_core::store::{
-    Challenge, Change, ChangeBatch, ChangeCursor, Document, DuePage, Entry, LifecycleEvent, Page,
-    RecordVersion, Selection, Store, StoreError,
+    Challenge, Change, ChangeBatch, ChangeCursor, Document, DuePage, Entry, LifecycleEvent,
+    NamePage, Page, RecordVersion, Selection, Store, StoreError,
 };
 use sealwax_core::{Clock, SealedKey, Timestamp};
 use sealwax_protocol::{ChallengeToken, DomainName};
@@ -37,6 +37,7 @@ pub(crate) use client::Connection;
 pub use client::{Pace, Timeouts};
 #[cfg(feature = "testing")]
 pub(crate) use document::check_document;
+pub(crate) use error::chain;
 use gather::Gathering;
 #[cfg(feature = "testing")]
 pub(crate) use item::EVENT_LIFE;
@@ -53,6 +54,7 @@ pub struct DynamoStore {
     handshake: Client,
     background: Client,
     table: String,
+    region: String,
     clock: Arc<dyn Clock>,
     log: Arc<Announcements>,
     exclusive: bool,
@@ -98,6 +100,7 @@ impl DynamoStore {
             handshake: handshake.clone(),
             background: background.clone(),
             table: format!("{table_prefix}sealwax"),
+            region: connection.region.to_string(),
             clock: Arc::clone(&clock),
             log: Arc::clone(&log),
             exclusive,
@@ -109,6 +112,12 @@ impl DynamoStore {
         // What was gathered is written through a store that gathers nothing itself.
         let gathering = exclusive.then(|| Gathering::start(store(None, None)));
         Ok(store(gathering, engine))
+    }
+
+    /// The region it is asked for in.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.region
     }
 
     /// The table's name.
@@ -168,6 +177,10 @@ impl Store for DynamoStore {
         cursor: Option<&str>,
     ) -> Result<Page, StoreError> {
         self.find_page(selection, limit, cursor).await
+    }
+
+    async fn names(&self, cursor: Option<&str>) -> Result<NamePage, StoreError> {
+        self.find_names(cursor).await
     }
 
     async fn challenge(&self, token: &ChallengeToken) -> Result<Option<Challenge>, StoreError> {

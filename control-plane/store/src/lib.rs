@@ -16,6 +16,7 @@ mod aws;
 #[cfg(feature = "testing")]
 pub mod conformance;
 mod copy;
+mod credentials;
 mod dynamo;
 mod embedded;
 #[cfg(feature = "testing")]

@@ -61,6 +61,8 @@ pub enum Fault {
     Refused,
     /// Done, but the caller is told that the store is not available.
     AnswerLost,
+    /// Not done; the caller is told that its credentials are not accepted.
+    Forbidden,
 }
 
 /// Decides about each call. Called before it, outside the store's lock.
@@ -108,6 +110,9 @@ impl MemoryStore {
         };
         match hook.and_then(|hook| hook(operation)) {
             Some(Fault::Refused) => unavailable("injected fault"),
+            Some(Fault::Forbidden) => Err(StoreError::Misconfigured {
+                detail: format!("{operation:?}: injected refusal of the credentials"),
+            }),
             Some(Fault::AnswerLost) => {
                 let done = body(&mut self.lock());
                 done.and_then(|_| unavailable("injected loss of the answer"))

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use aws_config::{BehaviorVersion, SdkConfig};
-use aws_sdk_dynamodb::config::{Region, SharedHttpClient};
+use aws_sdk_dynamodb::config::{Region, SharedCredentialsProvider, SharedHttpClient};
 use sealwax_core::Clock;
 use sealwax_core::store::StoreError;
 
 use crate::aws::{StaticCredentials, https_client};
+use crate::credentials::Surroundings;
 use crate::dynamo::{Connection, DynamoStore, Timeouts};
 
 /// Where the table is and how to reach it.
@@ -55,16 +56,17 @@ async fn open_through(
     let http = https_client();
     let (region, credentials) = match (&settings.region, &settings.credentials) {
         (Some(region), Some(fixed)) => (Region::new(region.clone()), fixed.provider()),
-        _ => {
-            let found = from_surroundings(settings, &http).await;
-            let region = region(settings, &found)?;
-            let chain = found.credentials_provider().ok_or_else(|| {
-                misconfigured(
-                    "no credentials were found: set AWS_PROFILE, AWS_ACCESS_KEY_ID or a role",
-                )
-            });
-            let fixed = settings.credentials.as_ref().map(|fixed| Ok(fixed.provider()));
-            (region, fixed.unwrap_or(chain)?)
+        (named, fixed) => {
+            let region = match named {
+                Some(region) => Region::new(region.clone()),
+                None => region(settings, &from_surroundings(&http).await)?,
+            };
+            let found = || Surroundings::new(http.clone(), region.clone());
+            let credentials = fixed.as_ref().map_or_else(
+                || SharedCredentialsProvider::new(found()),
+                StaticCredentials::provider,
+            );
+            (region, credentials)
         }
     };
     let connection = Connection {
@@ -76,12 +78,8 @@ async fn open_through(
     DynamoStore::assemble(&connection, &settings.table_prefix, &settings.timeouts, clock, None)
 }
 
-async fn from_surroundings(settings: &RemoteSettings, http: &SharedHttpClient) -> SdkConfig {
-    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(http.clone());
-    if let Some(region) = &settings.region {
-        loader = loader.region(Region::new(region.clone()));
-    }
-    loader.load().await
+async fn from_surroundings(http: &SharedHttpClient) -> SdkConfig {
+    aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(http.clone()).load().await
 }
 
 fn region(settings: &RemoteSettings, found: &SdkConfig) -> Result<Region, StoreError> {

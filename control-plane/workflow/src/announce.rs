@@ -9,4 +9,7 @@ pub trait Announcer: Send + Sync + 'static {
 
     /// Anything may be different now: what changed in the meantime is not known.
     fn resync(&self);
+
+    /// Every change from now on is told of.
+    fn listening(&self) {}
 }

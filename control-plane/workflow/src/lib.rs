@@ -22,6 +22,7 @@ mod preflight;
 mod queue;
 mod run;
 mod step;
+mod stopping;
 pub mod sweep;
 mod trial;
 mod watching;

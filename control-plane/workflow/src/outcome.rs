@@ -25,7 +25,7 @@ impl Workflow {
             let detail = format!("no [[issuer]] is named {name:?}");
             return self.misconfigured(run, &detail).await;
         };
-        match issuer.download(order_url).await {
+        match self.unless_stopping(issuer.download(order_url)).await? {
             Ok(chain) => self.accept(run, name, chain, key).await,
             Err(error) => self.ca_error(run, error).await,
         }

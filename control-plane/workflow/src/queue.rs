@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::budget::BudgetLeft;
 use crate::in_flight::{Hold, InFlight};
 use crate::lanes::{Lane, Lanes};
-use crate::run::{Ask, Workflow};
+use crate::run::{Ask, RunError, Workflow};
 
 /// Runs per place to act: a run that waits for a CA gives its place to another, so the slow ones
 /// pile up here and not in front of the others. A run holds a few kilobytes.
@@ -135,12 +135,13 @@ impl Queue {
         self.lanes().room(lane)
     }
 
-    /// Works until told to stop, then lets the runs in flight come to their next write at most
-    /// for as long as the caller waits: what is cut off goes on from the store.
+    /// Works until told to stop. Then nothing new begins, and the runs in flight come to their
+    /// next write and give up their leases, so that whoever is next goes on at once. The caller
+    /// bounds how long it waits: what is cut off goes on from the store when its lease is over.
     pub async fn serve(self, stop: CancellationToken) {
         let runs = TaskTracker::new();
         loop {
-            let more = self.start_next(&runs, &stop);
+            let more = !stop.is_cancelled() && self.start_next(&runs);
             if more {
                 continue;
             }
@@ -150,13 +151,14 @@ impl Queue {
                 () = self.shared.finished.notified() => {}
             }
         }
+        self.shared.workflow.stop();
         runs.close();
         runs.wait().await;
     }
 
     /// Starts the next run, if one waits and there is a place. True: there may be another.
-    fn start_next(&self, runs: &TaskTracker, stop: &CancellationToken) -> bool {
-        if runs.len() >= self.shared.runs_max || stop.is_cancelled() {
+    fn start_next(&self, runs: &TaskTracker) -> bool {
+        if runs.len() >= self.shared.runs_max {
             return false;
         }
         let retry = self.has_room_for_a_retry(runs.len());
@@ -167,16 +169,12 @@ impl Queue {
             return true;
         };
         let queue = self.clone();
-        let stop = stop.clone();
         let retry = (lane == Lane::Retry).then(|| {
             self.shared.retries.fetch_add(1, Ordering::Relaxed);
             Retry(Arc::clone(&self.shared))
         });
         runs.spawn(async move {
-            tokio::select! {
-                () = queue.run(&domain, lane, ask, hold) => {}
-                () = stop.cancelled() => {}
-            }
+            queue.run(&domain, lane, ask, hold).await;
             drop(retry);
             queue.shared.finished.notify_one();
         });
@@ -197,6 +195,10 @@ impl Queue {
         let _hold = hold;
         match self.shared.workflow.run(domain, ask).await {
             Ok(rested) => tracing::debug!(%domain, lane = lane.as_str(), ?rested, "at rest"),
+            // The store's own trouble is told of in front of the store.
+            Err(RunError::Store(error)) if error.is_outage() => {
+                tracing::debug!(%domain, %error, "stopped; the sweep goes on with it");
+            }
             Err(error) => tracing::warn!(%domain, %error, "stopped; the sweep goes on with it"),
         }
     }

@@ -13,6 +13,7 @@ use sealwax_core::{DomainRecord, Sight, Span, Timestamp, apply, decide};
 use sealwax_protocol::DomainName;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::budget::Budgets;
 use crate::dead_letters::DeadLetterList;
@@ -52,6 +53,9 @@ pub enum RunError {
     /// The store failed; no order is placed on what it last said.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The process was told to stop.
+    #[error("the process stops")]
+    Stopping,
     /// A fault of this program.
     #[error("a bug: {0}")]
     Bug(String),
@@ -76,6 +80,8 @@ pub(crate) struct Shared {
     /// not take up all runs when it does not answer.
     pub(crate) asking: Semaphore,
     lease_ids: AtomicU64,
+    /// Runs come to rest at their next write.
+    pub(crate) stopping: CancellationToken,
 }
 
 /// What a run holds in its hands.
@@ -132,6 +138,7 @@ impl Workflow {
             acting,
             asking,
             lease_ids,
+            stopping: CancellationToken::new(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -149,6 +156,7 @@ impl Workflow {
             };
             match self.drive(&mut run).await {
                 Ok(until) => return Ok(Rested { until }),
+                Err(RunError::Stopping) => return self.hand_over(&mut run).await,
                 Err(RunError::Store(StoreError::Lost { .. })) => {}
                 Err(other) => return Err(other),
             }
@@ -194,6 +202,9 @@ impl Workflow {
         self.take_place(run).await?;
         self.resume(run).await?;
         loop {
+            if self.shared.stopping.is_cancelled() {
+                return Err(RunError::Stopping);
+            }
             let now = self.shared.parts.clock.now();
             let step = decide(&run.record, &run.sight, &self.shared.settings.holder, now);
             match self.perform(run, step).await? {
@@ -231,13 +242,13 @@ impl Workflow {
         waited_for: impl Future<Output = T> + Send,
     ) -> Result<T, RunError> {
         run.place = None;
-        let outcome = waited_for.await;
+        let outcome = self.unless_stopping(waited_for).await?;
         self.take_place(run).await?;
         Ok(outcome)
     }
 
     async fn take_place(&self, run: &mut Run) -> Result<(), RunError> {
-        let place = Arc::clone(&self.shared.acting).acquire_owned().await;
+        let place = self.unless_stopping(Arc::clone(&self.shared.acting).acquire_owned()).await?;
         run.place = Some(place.map_err(|closed| RunError::Bug(closed.to_string()))?);
         Ok(())
     }
@@ -246,6 +257,10 @@ impl Workflow {
     pub(crate) async fn advance(&self, run: &mut Run, mut change: Change) -> Result<(), RunError> {
         let settings = &self.shared.settings;
         let id = self.shared.lease_ids.fetch_add(1, Ordering::Relaxed);
+        if self.shared.stopping.is_cancelled() {
+            // Whoever goes on with it need not wait for a holder that is gone.
+            return self.release(run, change).await;
+        }
         change.record = apply::leased(change.record, &settings.holder, id, settings.lease);
         self.write(run, change).await
     }

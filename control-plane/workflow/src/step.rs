@@ -74,7 +74,8 @@ impl Workflow {
 
     async fn confirm(&self, run: &mut Run) -> Result<Progress, RunError> {
         let record = run.record.clone();
-        match self.shared.parts.permission.ask(&record.domain).await {
+        let asked = self.shared.parts.permission.ask(&record.domain);
+        match self.unless_stopping(asked).await? {
             Verdict::Granted => {
                 run.sight.permitted = true;
                 run.tries = 0;
@@ -143,7 +144,7 @@ impl Workflow {
         };
         self.pause(run, wait).await?;
         self.keep_lease(run).await?;
-        match issuer.observe(order_url).await {
+        match self.unless_stopping(issuer.observe(order_url)).await? {
             Ok(view) => {
                 self.well(name);
                 run.tries = 0;

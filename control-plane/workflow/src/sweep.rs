@@ -67,7 +67,11 @@ impl Sweep<'_> {
             match self.page(now, room, cursor.as_deref()).await {
                 Ok((lost, next)) => (dropped, cursor) = (dropped + lost, next),
                 Err(error) => {
-                    tracing::warn!(%error, "could not look for due domains; looking again soon");
+                    if error.is_outage() {
+                        tracing::debug!(%error, "could not look for due domains; looking again soon");
+                    } else {
+                        tracing::warn!(%error, "could not look for due domains; looking again soon");
+                    }
                     return Duration::ZERO;
                 }
             }
@@ -122,7 +126,7 @@ impl Sweep<'_> {
                 there.map(|(domain, entry)| offer(domain, lane(entry))).sum()
             }
             Err(error) => {
-                tracing::warn!(%error, "could not read the due domains; they wait in one lane");
+                tracing::debug!(%error, "could not read the due domains; they wait in one lane");
                 domains.iter().map(|domain| offer(domain, Lane::Due)).sum()
             }
         }

@@ -2,13 +2,15 @@
 //!
 //! The engine is the embedded store's, so conditions and transactions are atomic across however
 //! many control planes ask, which those of moto are not. What it adds is a meter: every call is
-//! asked for the capacity it consumes, and `GET /units` tells the sums by operation.
+//! asked for the capacity it consumes, and `GET /units` tells the sums by operation. And it refuses
+//! on command, in AWS's words: `POST /refuse` with `{"__type":…,"message":…}` answers every further
+//! call with that and status 400, until an empty body takes it back.
 
 mod engine;
 mod meter;
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
@@ -27,7 +29,11 @@ use meter::Meter;
 async fn main() -> Result<()> {
     let address = std::env::args().nth(1).context("usage: sealwax-dynamodb ADDRESS")?;
     let listener = TcpListener::bind(&address).await?;
-    let served = Arc::new(Served { database: Database::memory()?, meter: Meter::default() });
+    let served = Arc::new(Served {
+        database: Database::memory()?,
+        meter: Meter::default(),
+        refusal: Mutex::default(),
+    });
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
@@ -41,6 +47,7 @@ async fn main() -> Result<()> {
 struct Served {
     database: Database,
     meter: Meter,
+    refusal: Mutex<Bytes>,
 }
 
 async fn answer(
@@ -53,10 +60,21 @@ async fn answer(
     let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok());
     let operation =
         target.and_then(|target| target.rsplit('.').next()).unwrap_or_default().to_owned();
+    let command = request.uri().path() == "/refuse";
     let Ok(body) = request.into_body().collect().await else {
         return Ok(json(400, "{}".to_owned()));
     };
     let body = body.to_bytes();
+    {
+        let mut refusal = served.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+        if command {
+            *refusal = body;
+            return Ok(json(200, "{}".to_owned()));
+        }
+        if !refusal.is_empty() {
+            return Ok(json(400, String::from_utf8_lossy(&refusal).into_owned()));
+        }
+    }
     let work = move || {
         let metered = meter::asking(&body);
         match engine::call(&served.database, &operation, &metered) {

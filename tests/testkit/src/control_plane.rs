@@ -140,6 +140,26 @@ impl ControlPlane {
         self.process.ready("answer", PATIENCE, answers).await
     }
 
+    /// As [`Self::restart_unready`], with no AWS credentials anywhere but, if it is there, in the
+    /// file `credentials` of its folder.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn restart_without_credentials(&mut self) -> Result<http::Response> {
+        self.process.kill();
+        let folder = self.folder.path().to_owned();
+        let log = folder.join("sealwax.log");
+        self.process = Process::start("sealwax", &sealwax_binary()?, &log, |command| {
+            command.args(["serve", "--config", CONFIG]).current_dir(&folder);
+            command.env("AWS_EC2_METADATA_DISABLED", "true");
+            command.env("AWS_SHARED_CREDENTIALS_FILE", folder.join("credentials"));
+            command.env("AWS_CONFIG_FILE", folder.join("aws-config"));
+        })?;
+        let admin = self.ports.admin.address();
+        let answers = async |_: &str| http::get(admin, "localhost", "/readyz").await;
+        self.process.ready("answer", PATIENCE, answers).await
+    }
+
     /// Runs another command of the binary against this control plane.
     ///
     /// # Errors

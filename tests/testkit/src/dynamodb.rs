@@ -43,6 +43,30 @@ impl DynamoDb {
         self.port.address()
     }
 
+    /// Refuses every call from now on, as AWS does: `code` is such as `ExpiredTokenException`.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn refuse(&self, code: &str, message: &str) -> Result<()> {
+        let kind = format!("com.amazon.coral.service#{code}");
+        self.command(serde_json::json!({ "__type": kind, "message": message }).to_string()).await
+    }
+
+    /// Refuses nothing any more.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn accept(&self) -> Result<()> {
+        self.command(String::new()).await
+    }
+
+    async fn command(&self, body: String) -> Result<()> {
+        let request = http::request("POST", "/refuse", "localhost", body)?;
+        let answer = http::send(self.address(), request).await?;
+        anyhow::ensure!(answer.status == 200, "{}", answer.text());
+        Ok(())
+    }
+
     /// Capacity units consumed so far by these operations.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ use crate::Port;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wire {
     Passes,
+    HoldsAnswers,
     Holds,
     Cut,
 }
@@ -84,6 +85,11 @@ impl TcpProxy {
         self.wire.send_replace(Wire::Holds);
     }
 
+    /// Everything is forwarded but what the target says, which waits for [`Self::pass`].
+    pub fn hold_answers(&self) {
+        self.wire.send_replace(Wire::HoldsAnswers);
+    }
+
     /// Open connections end, new ones end at once.
     pub fn cut(&self) {
         self.wire.send_replace(Wire::Cut);
@@ -126,10 +132,11 @@ async fn forward(
     };
     let (mut client_reads, mut client_writes) = client.split();
     let (mut server_reads, mut server_writes) = server.split();
+    let answers = wire.clone();
     let both = async {
         tokio::join!(
-            carry(&mut client_reads, &mut server_writes, &seen.bytes),
-            carry(&mut server_reads, &mut client_writes, &seen.bytes),
+            carry(&mut client_reads, &mut server_writes, &seen.bytes, None),
+            carry(&mut server_reads, &mut client_writes, &seen.bytes, Some(answers)),
         )
     };
     tokio::select! {
@@ -143,10 +150,15 @@ async fn carry(
     from: &mut (impl AsyncRead + Unpin),
     to: &mut (impl AsyncWrite + Unpin),
     bytes: &AtomicU64,
+    mut answers: Option<watch::Receiver<Wire>>,
 ) -> std::io::Result<()> {
     let mut buffer = vec![0; 16 * 1024];
     loop {
         let count = from.read(&mut buffer).await?;
+        if let Some(wire) = &mut answers {
+            // The proxy is gone, and with it this connection.
+            drop(wire.wait_for(|wire| *wire != Wire::HoldsAnswers).await);
+        }
         if count == 0 {
             return to.shutdown().await;
         }

@@ -55,7 +55,7 @@ fn store_problem(error: &StoreError) -> Problem {
         | StoreError::Unavailable { .. }
         | StoreError::Misconfigured { .. }
         | _ => {
-            tracing::warn!(%error, "the store did not do what it was asked");
+            tracing::debug!(%error, "the store did not do what it was asked");
             let said = "the store does not answer; the log says why. Try again";
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", said)
                 .retry_after(STORE_RETRY_AFTER)

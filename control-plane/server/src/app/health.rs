@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sealwax_core::store::Store;
+use tokio_util::sync::CancellationToken;
 
 use super::parts::App;
 use super::sealing::ProvenSealer;
@@ -21,16 +22,18 @@ pub(super) struct ProcessHealth {
     last_good: Option<LastGood>,
     metrics: Metrics,
     sampler: Arc<Sampler>,
+    stop: CancellationToken,
 }
 
 impl ProcessHealth {
-    pub(super) fn new(app: &App) -> Self {
+    pub(super) fn new(app: &App, stop: CancellationToken) -> Self {
         Self {
             store: Arc::clone(&app.store),
             sealer: Arc::clone(&app.sealer),
             last_good: app.last_good.clone(),
             metrics: app.watch.metrics.clone(),
             sampler: Arc::clone(&app.watch.sampler),
+            stop,
         }
     }
 }
@@ -38,9 +41,16 @@ impl ProcessHealth {
 #[async_trait]
 impl Health for ProcessHealth {
     async fn ready(&self) -> Result<(), Troubles> {
+        if self.stop.is_cancelled() {
+            let said = "it was told to stop; work in flight comes to its next write";
+            return Err(Troubles(vec![said.to_owned()]));
+        }
         let away = match tokio::time::timeout(STORE_WITHIN, self.store.ping()).await {
             Ok(Ok(())) if self.sealer.is_proven() => return Ok(()),
-            Ok(Ok(())) => "the keys are being compared with the store's".to_owned(),
+            Ok(Ok(())) => {
+                let why = self.sealer.doubt().map(|why| format!(": {why}")).unwrap_or_default();
+                format!("the keys are not compared with the store's yet{why}")
+            }
             Ok(Err(error)) => error.to_string(),
             Err(_) => "the store does not answer within 2 s".to_owned(),
         };

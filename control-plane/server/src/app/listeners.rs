@@ -23,6 +23,15 @@ use crate::web::{Acceptor, Connections, Tls, serve};
 const XDS_PROTOCOLS: &[&[u8]] = &[b"h2"];
 const EDGE_PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
 
+/// The two moments of an ending.
+#[derive(Clone, Copy)]
+pub(super) struct Stops<'a> {
+    /// A stop was asked for: nothing new begins, and event streams end.
+    pub(super) asked: &'a CancellationToken,
+    /// Work has come to rest: connections end.
+    pub(super) end: &'a CancellationToken,
+}
+
 /// Bound sockets: a port that is taken is found before the store is opened.
 pub(super) struct Listeners {
     xds: Acceptor,
@@ -50,7 +59,7 @@ impl Listeners {
         app: &App,
         config: &Config,
         tasks: &TaskTracker,
-        stop: &CancellationToken,
+        stops: Stops<'_>,
     ) -> Result<(), AppError> {
         let edge = EdgeApi {
             store: Arc::clone(&app.store),
@@ -65,18 +74,19 @@ impl Listeners {
             accounts: app.accounts.clone(),
             campaigns: app.campaigns.clone(),
             dead_letters: DeadLetterList::new(Arc::clone(&app.store)),
-            health: Arc::new(ProcessHealth::new(app)),
+            health: Arc::new(ProcessHealth::new(app, stops.asked.clone())),
             fleet: Arc::new(ProcessFleet::new(app)),
             feed: app.watch.feed.clone(),
             trail: app.watch.trail.clone(),
             advice: Arc::new(advice(config)),
-            stop: stop.clone(),
+            stop: stops.asked.clone(),
             tokens: tokens(config)?,
             rate: config.admin.rate,
             access_log: config.telemetry.access_log.clone().into(),
         };
         tracing::info!(xds = %config.xds.listen, edge = %config.edge.listen,
             admin = %config.admin.listen, "serving");
+        let stop = stops.end;
         let (xds, until) = (Arc::clone(&app.xds), stop.clone());
         tasks.spawn(async move {
             let connections = self.xds.connections().map(Ok);

@@ -16,6 +16,7 @@ use super::error::AppError;
 use super::issuers;
 use super::keys::LocalKeys;
 use super::outlook;
+use super::region;
 use super::sealing::ProvenSealer;
 use super::watch::{Eyes, Watch};
 use crate::accounts::Accounts;
@@ -85,12 +86,14 @@ impl App {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let jitter: Arc<dyn Jitter> = Arc::new(SystemJitter::default());
         let eyes = Eyes::open(Arc::clone(&clock), traces(&config.telemetry)?);
-        let opened = Arc::new(open_store(&config.store, Arc::clone(&clock)).await?);
+        // Before the store: it makes the folder, and says whether there is something to serve.
+        let (last_good, keeper) = open_last_good(&config.store)?.unzip();
+        let serves = last_good.as_ref().is_some_and(LastGood::found_some);
+        let opened = Arc::new(region::open_where_it_was(&config.store, Arc::clone(&clock)).await?);
         let upkeep = Arc::clone(&opened) as Arc<dyn Upkeep>;
         let store: Arc<dyn Store> = eyes.store(opened);
-        let proven = Arc::new(ProvenSealer::open(config, &*store).await?);
+        let proven = Arc::new(ProvenSealer::open(config, &*store, serves).await?);
         let sealer = Arc::clone(&proven) as Arc<dyn Sealer>;
-        let (last_good, keeper) = open_last_good(&config.store)?.unzip();
         let acme = issuers::build(&config.issuers, &store, &sealer, &clock)?;
         let issuers = eyes.issuers(acme.issuers.clone());
         let staging = acme.tried(eyes.issuers(acme.stagings.clone()));

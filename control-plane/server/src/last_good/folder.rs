@@ -138,6 +138,15 @@ impl Folder {
         Ok(found.into_iter().map(|(_, domain, bytes)| (domain, bytes)).collect())
     }
 
+    /// Whether there is a file of any domain.
+    pub(super) fn has_some(&self) -> bool {
+        let of_a_domain = |entry: io::Result<std::fs::DirEntry>| {
+            let name = entry.map(|entry| entry.file_name());
+            name.is_ok_and(|name| name.to_str().is_some_and(|name| DomainName::parse(name).is_ok()))
+        };
+        std::fs::read_dir(&self.path).is_ok_and(|mut entries| entries.any(of_a_domain))
+    }
+
     /// A domain name has no separator and fits a file's name.
     fn file(&self, domain: &DomainName) -> PathBuf {
         self.path.join(domain.as_str())

@@ -121,6 +121,18 @@ impl LastGood {
         self.shared.index().len()
     }
 
+    /// Whether there is a copy of this one.
+    #[must_use]
+    pub fn holds(&self, domain: &DomainName) -> bool {
+        self.shared.index().holds(domain)
+    }
+
+    /// An earlier run left something.
+    #[must_use]
+    pub fn found_some(&self) -> bool {
+        self.shared.folder.has_some()
+    }
+
     fn must(&self, note: Note) {
         if self.notes.try_send(note).is_err() {
             self.look_all();

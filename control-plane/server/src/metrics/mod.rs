@@ -24,6 +24,7 @@ mod registry;
 mod sampler;
 mod source;
 mod store;
+mod store_log;
 
 pub use activity::{Activity, Hour};
 pub use budgets::{BudgetBoard, watch as watch_budgets};

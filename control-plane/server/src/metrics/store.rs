@@ -6,14 +6,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sealwax_core::SealedKey;
 use sealwax_core::store::{
-    Challenge, Change, ChangeBatch, ChangeCursor, Document, DuePage, Entry, LifecycleEvent, Page,
-    RecordVersion, Selection, Store, StoreError,
+    Challenge, Change, ChangeBatch, ChangeCursor, Document, DuePage, Entry, LifecycleEvent,
+    NamePage, Page, RecordVersion, Selection, Store, StoreError,
 };
 use sealwax_core::{Cause, Clock, Timestamp};
 use sealwax_protocol::{ChallengeToken, DomainName};
 use tokio::time::Instant;
 
 use super::names::{EVENTS, PREFLIGHT_HELD, STORE_CALL_SECONDS, STORE_ERRORS};
+use super::store_log::StoreLog;
 use super::{Activity, Metrics};
 use crate::feed::{Feed, Happening};
 use crate::traces::Traces;
@@ -29,6 +30,7 @@ pub struct MeteredStore {
     activity: Arc<Activity>,
     feed: Feed,
     traces: Traces,
+    log: StoreLog,
 }
 
 impl MeteredStore {
@@ -41,7 +43,8 @@ impl MeteredStore {
         activity: Arc<Activity>,
         feed: Feed,
     ) -> Self {
-        Self { inner, clock, metrics, activity, feed, traces: Traces::default() }
+        let (traces, log) = (Traces::default(), StoreLog::default());
+        Self { inner, clock, metrics, activity, feed, traces, log }
     }
 
     /// Telling these traces too.
@@ -58,6 +61,7 @@ impl MeteredStore {
         let started = Instant::now();
         let done = work.await;
         self.metrics.observe(&STORE_CALL_SECONDS, &[call], started.elapsed().as_secs_f64());
+        self.log.heard(done.as_ref().err());
         if let Err(error) = &done {
             self.metrics.count(&STORE_ERRORS, &[call, kind(error)], 1);
         }
@@ -163,6 +167,7 @@ impl Store for MeteredStore {
         let took = started.elapsed().as_secs_f64();
         self.metrics.observe(&STORE_CALL_SECONDS, &["write_all"], took);
         for (done, told) in written.iter().zip(told) {
+            self.log.heard(done.as_ref().err());
             match done {
                 Ok(_) => told.into_iter().for_each(|told| self.tell(told)),
                 Err(error) => self.metrics.count(&STORE_ERRORS, &["write_all", kind(error)], 1),
@@ -193,6 +198,10 @@ impl Store for MeteredStore {
         cursor: Option<&str>,
     ) -> Result<Page, StoreError> {
         self.timed("list", self.inner.list(selection, limit, cursor)).await
+    }
+
+    async fn names(&self, cursor: Option<&str>) -> Result<NamePage, StoreError> {
+        self.timed("names", self.inner.names(cursor)).await
     }
 
     async fn challenge(&self, token: &ChallengeToken) -> Result<Option<Challenge>, StoreError> {

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::{RetryConfig, RetryPartition};
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{
-    BehaviorVersion, Config, Region, SharedCredentialsProvider, SharedHttpClient,
+    BehaviorVersion, Config, IdentityCache, Region, SharedCredentialsProvider, SharedHttpClient,
     StalledStreamProtectionConfig,
 };
 
@@ -80,6 +80,8 @@ impl Connection {
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(self.region.clone())
             .credentials_provider(self.credentials.clone())
+            // They are kept where they are found.
+            .identity_cache(IdentityCache::no_cache())
             .http_client(self.http.clone())
             .timeout_config(timeouts)
             .retry_config(retries)

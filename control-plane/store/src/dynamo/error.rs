@@ -6,6 +6,8 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use sealwax_core::store::StoreError;
 
+use crate::credentials;
+
 /// What a failed call means for the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Meaning {
@@ -13,6 +15,8 @@ enum Meaning {
     Busy,
     /// Someone must act.
     SetUp(&'static str),
+    /// Other credentials, or the right time, may be let in.
+    Refused(&'static str),
     /// We asked for something that cannot be.
     Impossible,
 }
@@ -40,7 +44,10 @@ where
     };
     match meaning {
         Meaning::Busy => StoreError::Unavailable { detail: format!("{call}: {seen}") },
-        Meaning::SetUp(advice) => {
+        Meaning::SetUp(advice) | Meaning::Refused(advice) => {
+            if meaning == Meaning::Refused(advice) {
+                credentials::refused();
+            }
             StoreError::Misconfigured { detail: format!("{call}: {seen}; {advice}") }
         }
         Meaning::Impossible => StoreError::Bug { detail: format!("{call}: {seen}") },
@@ -59,7 +66,7 @@ fn of_code(code: &str, status: u16) -> Meaning {
              region and endpoint_url",
         ),
         "AccessDeniedException" => {
-            Meaning::SetUp("the credentials lack a permission: see docs/iam-policy.json")
+            Meaning::Refused("the credentials lack a permission: see docs/iam-policy.json")
         }
         "UnrecognizedClientException"
         | "InvalidSignatureException"
@@ -67,7 +74,7 @@ fn of_code(code: &str, status: u16) -> Meaning {
         | "MissingAuthenticationTokenException"
         | "InvalidClientTokenId"
         | "ExpiredTokenException" => {
-            Meaning::SetUp("the credentials are not accepted: check them, and the clock")
+            Meaning::Refused("the credentials are not accepted: check them, and the clock")
         }
         "ProvisionedThroughputExceededException"
         | "ThrottlingException"
@@ -94,7 +101,7 @@ fn of_dispatch(seen: &str) -> Meaning {
     }
 }
 
-fn chain(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(inner) = source {
@@ -122,7 +129,10 @@ mod tests {
             assert_eq!(of_code(code, status) == Meaning::Busy, busy, "{code} {status}");
         }
         assert!(matches!(of_code("ResourceNotFoundException", 400), Meaning::SetUp(_)));
-        assert!(matches!(of_code("AccessDeniedException", 400), Meaning::SetUp(_)));
+        for code in ["AccessDeniedException", "ExpiredTokenException", "InvalidSignatureException"]
+        {
+            assert!(matches!(of_code(code, 400), Meaning::Refused(_)), "{code}");
+        }
         assert!(matches!(
             of_dispatch("the credentials provider was not enabled"),
             Meaning::SetUp(_)

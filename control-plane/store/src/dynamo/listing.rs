@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use sealwax_core::Timestamp;
 use sealwax_core::record::{DomainRecord, DomainState};
-use sealwax_core::store::{Page, Selection, StoreError};
+use sealwax_core::store::{NAMES_PAGE, NamePage, Page, Selection, StoreError};
 use sealwax_protocol::DomainName;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -98,6 +98,35 @@ impl DynamoStore {
             return Ok(Page { records, cursor: None });
         }
         Ok(Page { records, cursor: Some(to_text(&at)?) })
+    }
+
+    /// What the index alone says: no record is read.
+    pub(super) async fn find_names(&self, cursor: Option<&str>) -> Result<NamePage, StoreError> {
+        let all = Selection::default();
+        let of = spread(&format!("names {all:?}"));
+        let parts = plan(&all);
+        let mut at = match cursor {
+            Some(text) => from_text(text)
+                .filter(|cursor: &Cursor| cursor.of == of)
+                .ok_or_else(foreign_cursor)?,
+            None => Cursor { of, part: 0, after: None },
+        };
+        let mut domains = Vec::new();
+        while domains.len() < NAMES_PAGE {
+            let Some(part) = parts.get(at.part) else {
+                return Ok(NamePage { domains, cursor: None });
+            };
+            let start = at.after.take().map(|after| part.start(after)).transpose()?;
+            let entries = self.entries(part, NAMES_PAGE, start).await?;
+            for entry in &entries.keys {
+                domains.extend(domain_of(entry)?);
+            }
+            match entries.next {
+                Some(next) => at.after = Some(part.after(&next)?),
+                None => at.part += 1,
+            }
+        }
+        Ok(NamePage { domains, cursor: Some(to_text(&at)?) })
     }
 
     /// The issuers that have an account.

@@ -19,9 +19,13 @@ use zeroize::Zeroizing;
 
 use super::kek::{DataKeyBytes, KekId, KeyEncryptionKey};
 use crate::aws::{Arn, AwsEndpoint, Patience};
+use crate::credentials;
 
 /// The one name in the encryption context, which KMS authenticates and logs: it is no secret.
 const CONTEXT: &str = "sealwax";
+/// What a key has to be.
+const WANTED: &str = "it must exist, be enabled and symmetric, and the credentials need \
+                      kms:Encrypt and kms:Decrypt for it";
 /// A start waits for it.
 const PATIENCE: Patience =
     Patience { attempt: Duration::from_secs(3), call: Duration::from_secs(10), attempts: 4 };
@@ -126,17 +130,24 @@ impl KmsKek {
         let detail = format!("KMS {call} with {}: {}", self.arn, DisplayErrorContext(error));
         match code {
             Some(
-                "AccessDeniedException"
-                | "NotFoundException"
+                "NotFoundException"
                 | "DisabledException"
                 | "KMSInvalidStateException"
-                | "InvalidKeyUsageException"
+                | "InvalidKeyUsageException",
+            ) => SealError::KeyRefused(format!("{detail}; {WANTED}")),
+            // A role that is mended, a token that is renewed, a clock that is set.
+            Some(
+                "AccessDeniedException"
                 | "UnrecognizedClientException"
-                | "InvalidClientTokenId",
-            ) => SealError::KeyRefused(format!(
-                "{detail}; it must exist, be enabled and symmetric, and the credentials need \
-                 kms:Encrypt and kms:Decrypt for it"
-            )),
+                | "InvalidClientTokenId"
+                | "InvalidSignatureException"
+                | "IncompleteSignatureException"
+                | "MissingAuthenticationTokenException"
+                | "ExpiredTokenException",
+            ) => {
+                credentials::refused();
+                SealError::KeyUnavailable(format!("{detail}; {WANTED}"))
+            }
             _ => SealError::KeyUnavailable(detail),
         }
     }

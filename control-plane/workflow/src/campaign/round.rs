@@ -89,7 +89,7 @@ pub async fn serve(
                 if matches!(error, StoreError::Lost { .. }) {
                     ROUND
                 } else {
-                    tracing::warn!(%error, "the campaign waits for the store");
+                    tracing::debug!(%error, "the campaign waits for the store");
                     LOOK
                 }
             }

@@ -19,6 +19,8 @@ pub(crate) struct MemoryCa {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
     root: CertifiedIssuer<'static, KeyPair>,
+    /// As many answers to new orders as are wanted, unless a test takes them away.
+    pub(crate) answers: tokio::sync::Semaphore,
 }
 
 #[derive(Default)]
@@ -48,7 +50,8 @@ impl MemoryCa {
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         params.distinguished_name.push(rcgen::DnType::CommonName, "Memory CA");
         let root = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        Self { name, clock, state: Mutex::default(), root }
+        let answers = tokio::sync::Semaphore::new(1_000_000);
+        Self { name, clock, state: Mutex::default(), root, answers }
     }
 
     /// The next calls of this kind fail like this.
@@ -135,17 +138,21 @@ impl Issuer for MemoryCa {
 
     async fn place_order(&self, request: &OrderRequest) -> Result<String, IssueError> {
         self.fault("place_order")?;
-        let mut state = self.state.lock().unwrap();
-        let number = state.orders.len() + 1;
-        let url = format!("memory:order/{number}");
-        let placed = Placed {
-            domain: request.domain.clone(),
-            status: OrderStatus::Pending,
-            token: ChallengeToken::parse(&format!("token{number}")).unwrap(),
-            refusal: None,
-            chain: None,
+        let url = {
+            let mut state = self.state.lock().unwrap();
+            let number = state.orders.len() + 1;
+            let url = format!("memory:order/{number}");
+            let placed = Placed {
+                domain: request.domain.clone(),
+                status: OrderStatus::Pending,
+                token: ChallengeToken::parse(&format!("token{number}")).unwrap(),
+                refusal: None,
+                chain: None,
+            };
+            state.orders.insert(url.clone(), placed);
+            url
         };
-        state.orders.insert(url.clone(), placed);
+        self.answers.acquire().await.unwrap().forget();
         Ok(url)
     }
 

@@ -19,7 +19,7 @@ pub(crate) struct Site {
     pub(crate) validations: TcpProxy,
     pub(crate) pebble: Pebble,
     origin: Origin,
-    _store: DynamoDb,
+    pub(crate) store: DynamoDb,
 }
 
 impl Site {
@@ -49,7 +49,7 @@ impl Site {
         let second = first.start_beside(&settings(&wires.1)).await.unwrap();
         let a = replica(first, wires.0, &origin, "edge-a", ports).await;
         let b = replica(second, wires.1, &origin, "edge-b", EnvoyPorts::free().unwrap()).await;
-        Self { a, b, validations, pebble, origin, _store: store }
+        Self { a, b, validations, pebble, origin, store }
     }
 
     pub(crate) fn visitor(&self) -> TlsVisitor {

@@ -28,6 +28,8 @@ mod renewal;
 #[cfg(test)]
 mod staging;
 #[cfg(test)]
+mod stopping;
+#[cfg(test)]
 mod two_envoys;
 #[cfg(test)]
 mod unknown_names;
