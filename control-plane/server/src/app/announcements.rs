@@ -52,6 +52,12 @@ impl Announcer for Announcements {
             to.xds.changed_all();
         }
     }
+
+    fn listening(&self) {
+        if let Some(to) = self.listeners.get() {
+            to.catalog.hears_changes();
+        }
+    }
 }
 
 impl registry::Announcer for Announcements {

@@ -80,6 +80,9 @@ pub async fn run_until(config: Config, stop: CancellationToken) -> Result<(), Ap
         let store = Arc::clone(&app.store);
         tasks.spawn(changes::serve(store, announcer, CHANGES_INTERVAL, end.clone()));
     }
+    let (catalog, store) = (Arc::clone(&app.catalog), Arc::clone(&app.store));
+    let until = end.clone();
+    tasks.spawn(async move { catalog.keep_known(store, until).await });
     if let Some(keeper) = app.keeper.take() {
         tasks.spawn(keeper.serve(Arc::clone(&app.store), end.clone()));
     }

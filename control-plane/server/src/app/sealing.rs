@@ -252,7 +252,7 @@ mod tests {
         tokio::time::sleep(Duration::from_secs(3_600)).await;
         assert!(!proof.is_finished(), "an hour of refusals is no reason to end");
         store.set_faults(None);
-        tokio::time::timeout(AGAIN_MAX, proof).await.unwrap().unwrap().unwrap();
+        tokio::time::timeout(AGAIN_MAX * 2, proof).await.unwrap().unwrap().unwrap();
         assert!(sealer.is_proven());
     }
 }

@@ -167,4 +167,8 @@ impl Announcer for ElsewhereToo {
     fn resync(&self) {
         self.announcements.resync();
     }
+
+    fn listening(&self) {
+        self.announcements.listening();
+    }
 }

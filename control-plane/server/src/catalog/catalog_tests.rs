@@ -292,7 +292,7 @@ async fn in_an_outage_the_last_good_copy_serves_what_is_not_in_memory() {
     let before = fixture();
     before.register(&known).await;
     before.certify(&known, "a.example.com").await;
-    let stop = tokio_util::sync::CancellationToken::new();
+    let stop = CancellationToken::new();
     let (copy, keeper) = LastGood::open(folder.path(), 1 << 20).unwrap();
     let keeper = tokio::spawn(keeper.serve(Arc::clone(&before.store) as _, stop.clone()));
     before.catalog.fall_back_on(copy.clone());
@@ -361,3 +361,6 @@ async fn refusal_of(fixture: &Fixture, domain: &DomainName) -> LifecycleEvent {
 
 #[path = "serving_tests.rs"]
 mod serving_tests;
+
+#[path = "strangers_tests.rs"]
+mod strangers_tests;

@@ -2,22 +2,46 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use sealwax_core::failure::bounded_detail;
 use sealwax_core::store::{Change, Entry, Expected, LOAD_MAX, LifecycleEvent};
 use sealwax_protocol::DomainName;
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::CatalogParts;
 use super::cache::StandingCache;
 use super::standing::{self, Standing};
 use crate::last_good::LastGood;
 
-/// Names waiting to be loaded; above it a look-up is answered as if the store were away, which
-/// holds the handshake instead of piling up memory.
+/// Names waiting in a lane to be loaded; above it a look-up is answered as if the store were away,
+/// which holds the handshake instead of piling up memory.
 const WAITING_MAX: usize = 65_536;
-/// Reads of the store at a time. While all are busy, names gather and share the next read.
+/// Reads of the store at a time for names that are registered. While all are busy, names gather and
+/// share the next read.
 const READS_MAX: usize = 4;
+/// Reads at a time for names nobody knows yet: a flood of them waits for itself alone.
+const STRANGERS_READS_MAX: usize = 2;
+/// How long reads have to fail, and none to succeed, before the store counts as away: one that was
+/// throttled is no outage.
+const AWAY_AFTER: Duration = Duration::from_secs(1);
+/// How long it counts as away after the last read that failed. Then it is asked again.
+const AWAY_FOR: Duration = Duration::from_secs(2);
+/// Most names nobody knows that are held while the store is away and the set of registered names
+/// was never filled. The others are refused, and ask again with their next handshake.
+const HELD_MAX: usize = 256;
+/// How long one is held: as long as Envoy waits, about.
+const HELD_FOR: Duration = Duration::from_secs(10);
+
+/// In which line a name waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Line {
+    /// It is registered, as far as is known.
+    Known,
+    /// Nobody knows.
+    Strangers,
+}
 
 /// What came of a load.
 #[derive(Clone)]
@@ -35,6 +59,11 @@ struct Shared {
     cache: Arc<StandingCache>,
     loading: Mutex<HashMap<DomainName, Loading>>,
     wanted: mpsc::Sender<DomainName>,
+    strangers: mpsc::Sender<DomainName>,
+    /// Since when reads fail, and the last one that did; none since one succeeded.
+    failing: Mutex<Option<(Instant, Instant)>>,
+    /// Names that are held while the store is away, each until then.
+    held: Mutex<HashMap<DomainName, Instant>>,
     last_good: OnceLock<LastGood>,
 }
 
@@ -48,18 +77,23 @@ struct Loading {
 impl Loader {
     pub(super) fn start(parts: CatalogParts, cache: Arc<StandingCache>) -> Self {
         let (wanted, names) = mpsc::channel(WAITING_MAX);
+        let (strangers, unknown) = mpsc::channel(WAITING_MAX);
         let shared = Arc::new(Shared {
             parts,
             cache,
             loading: Mutex::default(),
             wanted,
+            strangers,
+            failing: Mutex::default(),
+            held: Mutex::default(),
             last_good: OnceLock::new(),
         });
-        tokio::spawn(gather(Arc::clone(&shared), names));
+        tokio::spawn(gather(Arc::clone(&shared), names, READS_MAX));
+        tokio::spawn(gather(Arc::clone(&shared), unknown, STRANGERS_READS_MAX));
         Self { shared }
     }
 
-    pub(super) async fn load(&self, domain: &DomainName) -> Load {
+    pub(super) async fn load(&self, domain: &DomainName, line: Line) -> Load {
         let (told, answer) = oneshot::channel();
         let first = {
             let mut loading = self.shared.loading();
@@ -67,11 +101,45 @@ impl Loader {
             loading.entry(domain.clone()).or_default().waiters.push(told);
             first
         };
-        if first && self.shared.wanted.try_send(domain.clone()).is_err() {
+        let line = match line {
+            Line::Known => &self.shared.wanted,
+            Line::Strangers => &self.shared.strangers,
+        };
+        if first && line.try_send(domain.clone()).is_err() {
             self.shared.loading().remove(domain);
             return Load::StoreAway;
         }
         answer.await.unwrap_or(Load::StoreAway)
+    }
+
+    /// The store has not answered for a while.
+    pub(super) fn is_away(&self) -> bool {
+        let failing = *self.shared.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        failing.is_some_and(|(since, last)| {
+            last.duration_since(since) >= AWAY_AFTER && last.elapsed() < AWAY_FOR
+        })
+    }
+
+    /// There is a copy of its certificate on disk.
+    pub(super) fn has_copy(&self, domain: &DomainName) -> bool {
+        self.shared.last_good.get().is_some_and(|copy| copy.holds(domain))
+    }
+
+    /// Whether a name nobody knows may be held while the store is away.
+    pub(super) fn may_hold(&self, domain: &DomainName) -> bool {
+        let now = Instant::now();
+        let mut held = self.shared.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.get(domain).is_some_and(|until| *until > now) {
+            return true;
+        }
+        if held.len() >= HELD_MAX {
+            held.retain(|_, until| *until > now);
+        }
+        let room = held.len() < HELD_MAX;
+        if room {
+            held.insert(domain.clone(), now + HELD_FOR);
+        }
+        room
     }
 
     pub(super) fn fall_back_on(&self, copy: LastGood) {
@@ -115,8 +183,8 @@ impl Loader {
     }
 }
 
-async fn gather(shared: Arc<Shared>, mut names: mpsc::Receiver<DomainName>) {
-    let reads = Arc::new(Semaphore::new(READS_MAX));
+async fn gather(shared: Arc<Shared>, mut names: mpsc::Receiver<DomainName>, most: usize) {
+    let reads = Arc::new(Semaphore::new(most));
     loop {
         let Ok(turn) = Arc::clone(&reads).acquire_owned().await else { return };
         let mut batch = Vec::new();
@@ -134,10 +202,16 @@ async fn gather(shared: Arc<Shared>, mut names: mpsc::Receiver<DomainName>) {
 
 impl Shared {
     async fn read(&self, batch: &[DomainName]) {
-        let found = match self.parts.store.load(batch).await {
+        let read = self.parts.store.load(batch).await;
+        self.note(read.is_err());
+        let found = match read {
             Ok(found) => found,
             Err(error) => {
-                tracing::warn!(%error, names = batch.len(), "certificates could not be loaded");
+                if error.is_outage() {
+                    tracing::debug!(%error, names = batch.len(), "certificates could not be loaded");
+                } else {
+                    tracing::warn!(%error, names = batch.len(), "certificates could not be loaded");
+                }
                 for domain in batch {
                     let known = self.last_good_of(domain).await;
                     self.tell(domain, &known.map_or(Load::StoreAway, Load::Found));
@@ -148,6 +222,12 @@ impl Shared {
         for (domain, entry) in batch.iter().zip(found) {
             self.settle(domain, entry).await;
         }
+    }
+
+    fn note(&self, failed: bool) {
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        *failing = failed.then(|| (failing.map_or(now, |(since, _)| since), now));
     }
 
     /// Only what is not in memory, where it is newer, and may be served.

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! handshake -> peek (memory) -> lookup -> one load a name, many names a read -> store
-//!                                  '-> nothing to serve, but allowed: demand -> queue
+//!                |                 '-> nothing to serve, but allowed: demand -> queue
+//!                '-> not in the set of registered names: refused, nobody is asked
 //! ```
 //!
 //! A certificate that was served once stays serveable from memory while the store is away, for
@@ -10,6 +11,8 @@
 //! which asks the record.
 
 mod cache;
+mod filling;
+mod known;
 mod loader;
 mod readiness;
 mod serving;
@@ -25,12 +28,15 @@ use sealwax_core::{Clock, Jitter, Timestamp};
 use sealwax_protocol::DomainName;
 use sealwax_workflow::{Ask, Lane, Queue};
 use sealwax_xds::{CertificateSource, Lookup};
+use tokio_util::sync::CancellationToken;
 
 use crate::last_good::LastGood;
 
 pub use cache::CacheBounds;
 use cache::StandingCache;
-use loader::{Load, Loader};
+use filling::Filling;
+use known::Says;
+use loader::{Line, Load, Loader};
 pub use serving::{EdgeTenants, Serving, WildcardZones};
 pub use standing::{Held, Standing};
 
@@ -46,6 +52,17 @@ pub struct CatalogParts {
     pub jitter: Arc<dyn Jitter>,
 }
 
+/// How the set of registered names stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RegisteredNames {
+    /// Names in it.
+    pub names: usize,
+    /// It is whole: what is not in it is refused.
+    pub filled: bool,
+    /// Look-ups it refused since the process began.
+    pub refused: u64,
+}
+
 /// The serving side's view of every domain.
 pub struct Catalog {
     cache: Arc<StandingCache>,
@@ -53,6 +70,7 @@ pub struct Catalog {
     clock: Arc<dyn Clock>,
     demand: OnceLock<Queue>,
     serving: Serving,
+    filling: Filling,
 }
 
 impl Catalog {
@@ -63,7 +81,7 @@ impl Catalog {
         let cache =
             Arc::new(StandingCache::new(bounds, Arc::clone(&clock), Arc::clone(&parts.jitter)));
         let loader = Loader::start(parts, Arc::clone(&cache));
-        Self { cache, loader, clock, demand: OnceLock::new(), serving }
+        Self { cache, loader, clock, demand: OnceLock::new(), serving, filling: Filling::default() }
     }
 
     /// Where demand goes. Until this is called nothing is demanded.
@@ -80,6 +98,8 @@ impl Catalog {
 
     /// The domain may stand differently now: the next look reads the store.
     pub fn forget(&self, domain: &DomainName) {
+        // It may have been registered.
+        self.filling.known.insert(domain);
         // In this order: a read that ends in between is remembered and then forgotten.
         self.loader.mark_changed(domain);
         self.cache.forget(domain);
@@ -87,8 +107,28 @@ impl Catalog {
 
     /// Any domain may stand differently now.
     pub fn forget_all(&self) {
+        self.filling.known.interrupted();
+        self.filling.interrupted.notify_one();
         self.loader.mark_all_changed();
         self.cache.expire_all();
+    }
+
+    /// Every change from now on is told through [`Self::forget`] or [`Self::forget_all`].
+    pub fn hears_changes(&self) {
+        self.filling.listening.send_replace(true);
+    }
+
+    /// Keeps the set of registered names filled until told to stop.
+    pub async fn keep_known(&self, store: Arc<dyn Store>, stop: CancellationToken) {
+        self.filling.serve(store, stop).await;
+    }
+
+    /// The set of registered names, for metrics.
+    #[must_use]
+    pub fn registered_names(&self) -> RegisteredNames {
+        let known = &self.filling.known;
+        let (names, filled) = (known.len(), known.is_filled());
+        RegisteredNames { names, filled, refused: known.refused() }
     }
 
     /// How a domain stands, from memory if that is fresh, else from the store. `None`: the store
@@ -97,9 +137,47 @@ impl Catalog {
         if let Some(fresh) = self.cache.fresh(domain) {
             return Some(fresh);
         }
-        match self.loader.load(domain).await {
+        let says = self.says(domain);
+        let line = match says {
+            Says::Stranger => return Some(self.refused()),
+            Says::Registered => Line::Known,
+            Says::Stale | Says::Unfilled if self.loader.is_away() => {
+                return self.away(domain, says);
+            }
+            Says::Stale | Says::Unfilled => Line::Strangers,
+        };
+        match self.loader.load(domain, line).await {
             Load::Found(standing) => Some(standing),
-            Load::StoreAway => self.cache.stale(domain),
+            Load::StoreAway => match self.cache.stale(domain) {
+                None if self.loader.is_away() => self.away(domain, says),
+                stale => stale,
+            },
+        }
+    }
+
+    /// What the set of registered names says. What has been served is no stranger.
+    fn says(&self, domain: &DomainName) -> Says {
+        match self.filling.known.says(domain) {
+            Says::Registered => Says::Registered,
+            _ if self.cache.stale(domain).is_some() || self.loader.has_copy(domain) => {
+                Says::Registered
+            }
+            nothing => nothing,
+        }
+    }
+
+    fn refused(&self) -> Standing {
+        self.filling.known.count_refusal();
+        Standing::Unknown
+    }
+
+    /// The store is away, and nothing is known of the name. The set as it was filled last counts;
+    /// before it ever was, some are held, and the others need not be.
+    fn away(&self, domain: &DomainName, says: Says) -> Option<Standing> {
+        match says {
+            Says::Registered => None,
+            Says::Unfilled if self.loader.may_hold(domain) => None,
+            Says::Stranger | Says::Stale | Says::Unfilled => Some(self.refused()),
         }
     }
 
@@ -133,19 +211,21 @@ impl Catalog {
                 return Some(own.clone());
             }
         }
-        let zone = self.serving.wildcard_zones.above(domain);
-        let covering = match zone {
-            Some(zone) => self.standing(zone).await.filter(|standing| self.covers(zone, standing)),
-            None => None,
+        let Some(zone) = self.serving.wildcard_zones.above(domain) else { return own };
+        let Some(covering) = self.standing(zone).await else {
+            // Nobody can say whether its zone covers it.
+            return own.filter(|own| !matches!(own, Standing::Unknown));
         };
-        covering.filter(|covering| self.allows(edge, covering)).or(own)
+        Some(covering)
+            .filter(|covering| self.covers(zone, covering) && self.allows(edge, covering))
+            .or(own)
     }
 
     fn ask(&self, domain: &DomainName, standing: &Standing, lane: Lane) {
         let waits = matches!(standing, Standing::Waiting { idle: true, .. })
             || matches!(standing, Standing::Ready(held) if held.due(self.clock.now()));
         if waits
-            && (lane != Lane::Handshake || self.serving.on_handshake)
+            && self.serving.on_handshake
             && let Some(queue) = self.demand.get()
         {
             queue.submit(domain, lane, Ask::Demand);
@@ -207,7 +287,11 @@ impl CertificateSource for Catalog {
     }
 
     fn peek(&self, node_id: &str, name: &DomainName) -> Option<Lookup> {
-        let own = self.cache.fresh(name)?;
+        let (own, stranger) = match self.cache.fresh(name) {
+            Some(own) => (own, false),
+            None if self.says(name) == Says::Stranger => (Standing::Unknown, true),
+            None => return None,
+        };
         if !self.allows(Some(&[node_id]), &own) {
             return Some(Lookup::Absent);
         }
@@ -219,6 +303,9 @@ impl CertificateSource for Catalog {
             Standing::Failed { .. } | Standing::Unknown => {}
         }
         let Some(zone) = self.serving.wildcard_zones.above(name) else {
+            if stranger {
+                self.filling.known.count_refusal();
+            }
             return Some(self.answer(&own));
         };
         let covering = self.cache.fresh(zone)?;

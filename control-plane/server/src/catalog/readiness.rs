@@ -32,6 +32,10 @@ impl Readiness for Catalog {
         };
         let standing = self.demand_of(names.as_deref(), domain, Lane::Request).await;
         let standing = standing.ok_or(NotKnown { retry_after: AWAY_RETRY })?;
+        if !self.serving.on_handshake && matches!(standing, Standing::Waiting { idle: true, .. }) {
+            // No request of a visitor's brings it a certificate: nothing to wait for.
+            return Ok(Ready { answer: CertificateAnswer::Denied, max_age: UNKNOWN_AGE });
+        }
         Ok(answer(domain, &standing, self.now()))
     }
 }

@@ -9,7 +9,7 @@ use super::Held;
 /// What the configuration says about serving.
 #[derive(Debug, Default)]
 pub struct Serving {
-    /// A handshake may start an issuance.
+    /// A visitor, by a handshake or a request, may start an issuance.
     pub on_handshake: bool,
     /// Whose wildcard certificates count.
     pub wildcard_zones: WildcardZones,

@@ -238,7 +238,7 @@ keys! {
     ISSUANCE_CONCURRENCY: usize = issuance.concurrency, Allowed::Integer { min: 1, max: 1024 }, Value("64"),
         "Most domains worked on at a time, which is how many requests CAs get at a time. What only waits for a CA's verdict does not count.";
     ISSUANCE_ON_HANDSHAKE: bool = issuance.on_handshake, Allowed::Flag, Value("true"),
-        "Issue for a registered domain when its first handshake or request asks for it.";
+        "Issue for a registered domain when its first handshake or request asks for it. False: nothing a visitor does places an order, over TLS or plain HTTP; a domain is issued when it is registered, by `renew`, and on the schedule.";
     ISSUANCE_ON_REGISTER: bool = issuance.on_register, Allowed::Flag, Value("false"),
         "Issue as soon as a domain is registered.";
     ISSUANCE_MAX_WAIT: Span = issuance.max_wait, millis(100, 300), Value("10s"),

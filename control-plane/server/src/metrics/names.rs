@@ -130,6 +130,12 @@ metrics! {
         "Names whose handshakes are held for a certificate on its way, or because the store is away.");
     CATALOG_ENTRIES: Gauge = gauge("sealwax_catalog_entries", &[],
         "Names remembered in memory.");
+    KNOWN_NAMES: Gauge = gauge("sealwax_known_names", &[],
+        "Registered names known in memory, at 6 to 12 bytes each. Those that left are among them until the next pass over the store's names, every six hours.");
+    KNOWN_FILLED: Gauge = gauge("sealwax_known_names_filled", &[],
+        "1 while that set is whole, so that a name that is not in it is refused without a read of the store; 0 before the first pass, and after the change log was interrupted until the next one.");
+    STRANGERS: Counter = counter("sealwax_strangers_refused_total", &[],
+        "Look-ups of names that nobody registered, answered without a read of the store.");
     LAST_GOOD: Gauge = gauge("sealwax_last_good_certificates", &[],
         "Certificates on local disk for when the store is away; only with `[store] last_good_path`.");
     EDGES: Gauge = gauge("sealwax_edges", &[],

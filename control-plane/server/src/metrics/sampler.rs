@@ -1,6 +1,7 @@
 //! Reads the levels that parts keep themselves: queue, edges, cache, memory.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,8 +11,8 @@ use sealwax_xds::{EdgeView, XdsServer};
 use tokio_util::sync::CancellationToken;
 
 use super::names::{
-    BUILD, CATALOG_ENTRIES, EDGE_EVENTS, EDGE_FULLEST, EDGE_NAMES, EDGES, HELD, QUEUE_OLDEST,
-    QUEUE_WAITING, RESIDENT, RUNS, STARTED,
+    BUILD, CATALOG_ENTRIES, EDGE_EVENTS, EDGE_FULLEST, EDGE_NAMES, EDGES, HELD, KNOWN_FILLED,
+    KNOWN_NAMES, QUEUE_OLDEST, QUEUE_WAITING, RESIDENT, RUNS, STARTED, STRANGERS,
 };
 use super::source::Held;
 use super::{MeteredSource, Metrics};
@@ -36,6 +37,8 @@ pub struct Sampler {
     held: Held,
     metrics: Metrics,
     seen: Mutex<HashMap<u64, Sums>>,
+    /// Strangers counted so far.
+    strangers: AtomicU64,
 }
 
 /// What a stream has sent and heard so far.
@@ -61,7 +64,13 @@ impl Sampler {
     ) -> Self {
         metrics.set(&BUILD, &[env!("CARGO_PKG_VERSION")], 1.0);
         metrics.set_count(&STARTED, &[], usize::try_from(clock.now().secs()).unwrap_or_default());
-        Self { parts, held: source.held(), metrics, seen: Mutex::default() }
+        Self {
+            parts,
+            held: source.held(),
+            metrics,
+            seen: Mutex::default(),
+            strangers: AtomicU64::new(0),
+        }
     }
 
     /// The metrics, as they are now.
@@ -100,6 +109,11 @@ impl Sampler {
         }
         self.metrics.set_count(&RUNS, &[], queue.in_flight());
         self.metrics.set_count(&CATALOG_ENTRIES, &[], count(catalog.cached()));
+        let known = catalog.registered_names();
+        self.metrics.set_count(&KNOWN_NAMES, &[], known.names);
+        self.metrics.set_count(&KNOWN_FILLED, &[], usize::from(known.filled));
+        let before = self.strangers.fetch_max(known.refused, Ordering::Relaxed);
+        self.metrics.count(&STRANGERS, &[], known.refused.saturating_sub(before));
         self.metrics.set_count(&HELD, &[], count(self.held.count()));
         if let Some(bytes) = resident() {
             self.metrics.set(&RESIDENT, &[], bytes);
