@@ -337,9 +337,7 @@ fn keyed(order: &Order<'_>, key: &SealedKey) -> Step {
 }
 
 fn invalid(view: &OrderView) -> Refusal {
-    view.failure
-        .clone()
-        .unwrap_or_else(|| lost("the order became invalid and the CA does not say why"))
+    view.failure.clone().unwrap_or_else(|| lost(preflight::UNSAID))
 }
 
 fn lost(detail: &str) -> Refusal {

@@ -13,7 +13,7 @@ use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::rdata::CAA;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::{Resolver, TokioResolver};
-use sealwax_core::preflight::{CaaRecord, CaaSet, Looked};
+use sealwax_core::preflight::{CaaRecord, CaaSet, Looked, NO_ANSWER_IN_TIME};
 use tokio::time::{Duration, Instant, timeout_at};
 
 /// Records kept of one answer: they become part of the domain's record.
@@ -93,7 +93,8 @@ impl Dns {
                         return Looked::Unknown { detail };
                     }
                     if !records.is_empty() {
-                        return Looked::Found(CaaSet { at: name.to_owned(), records });
+                        let stands_at = alias_target(&lookup, name);
+                        return Looked::Found(CaaSet { at: name.to_owned(), stands_at, records });
                     }
                 }
             }
@@ -141,7 +142,7 @@ impl Dns {
         };
         let asked = timeout_at(deadline, self.resolver.lookup(name, kind));
         let Ok(answered) = asked.await else {
-            return unknown("the name servers did not answer in time".to_owned());
+            return unknown(NO_ANSWER_IN_TIME.to_owned());
         };
         match answered {
             Ok(lookup) => Looked::Found(lookup),
@@ -173,6 +174,13 @@ fn server(address: &SocketAddr) -> NameServerConfig {
 fn caa_records(lookup: &Lookup) -> Vec<CaaRecord> {
     let caa = |data: &RData| if let RData::CAA(caa) = data { Some(caa_record(caa)) } else { None };
     lookup.answers().iter().filter_map(|record| caa(&record.data)).collect()
+}
+
+/// Whose the CAA records are, if it is not the name that was asked for but what its CNAME leads to.
+fn alias_target(lookup: &Lookup, name: &str) -> Option<String> {
+    let caa = lookup.answers().iter().find(|record| matches!(record.data, RData::CAA(_)))?;
+    let owner = bare(&caa.name);
+    (!owner.eq_ignore_ascii_case(name)).then_some(owner)
 }
 
 /// Cut and cleaned: it is shown to people, and a cut value names nobody.

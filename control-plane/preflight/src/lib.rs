@@ -4,7 +4,7 @@
 //! ```text
 //!   A, AAAA ─┐
 //!   edges'   ├─▶ ours? ─▶ GET http://DOMAIN/.well-known/acme-challenge/TOKEN ─▶ findings
-//!   hosts ───┘            IPv6 first, redirects, never into the operator's network
+//!   hosts ───┘            at every address, redirects, never into the operator's network
 //!   CAA, from the name up to its top-level domain ────────────────────────────▶
 //! ```
 //!

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::dns::Dns;
 use crate::edges::Edges;
-use crate::fetch::Fetcher;
+use crate::fetch::{Asked, Fetcher};
 use crate::tls;
 
 /// Looks at a time: what waits for its turn beyond its deadline has seen nothing, and nothing is
@@ -118,17 +118,17 @@ impl Outlook {
             let addresses = [known(&ipv6), known(&ipv4)].concat();
             // Different in each look and each process, so that no cache answers for an edge.
             let nonce = self.nonces.fetch_add(1, Ordering::Relaxed) ^ now.millis().rotate_left(20);
-            let fetched =
-                self.fetcher.fetch(&self.dns, &ours, domain, &addresses, nonce, deadline).await;
+            let asked = Asked { dns: &self.dns, ours: &ours, domain, nonce, deadline };
+            let fetched = self.fetcher.fetch(&asked, &addresses).await;
             (ipv4, ipv6, aliases, fetched)
         };
-        let ((ipv4, ipv6, aliases, path), caa) =
+        let ((ipv4, ipv6, aliases, (path, also)), caa) =
             tokio::join!(path, self.dns.caa(domain.as_str(), deadline));
         let vantage_proven = self.proven_without(domain);
         if let Path::Answered { .. } = path {
             self.remember(domain);
         }
-        Findings { at: now, ipv4, ipv6, aliases, caa, path, vantage_proven }
+        Findings { at: now, ipv4, ipv6, aliases, caa, path, also, vantage_proven }
     }
 
     /// Another domain's edge was reached lately.

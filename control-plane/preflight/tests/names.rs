@@ -95,7 +95,7 @@ async fn caa_records_count_from_the_closest_name_that_has_any() {
     let dns = ChallengeDns::start().await.unwrap();
     let outlook = Outlook::new(settings(dns.address())).unwrap();
     let caa = async |domain: &str| match look(&outlook, domain).await.caa {
-        Looked::Found(CaaSet { at, records }) => {
+        Looked::Found(CaaSet { at, records, .. }) => {
             let one = records.first().unwrap();
             Some((at, records.len(), format!("{} {}", one.tag, one.value)))
         }
@@ -115,6 +115,17 @@ async fn caa_records_count_from_the_closest_name_that_has_any() {
     dns.forget("b.example.com").await.unwrap();
     let seen = look(&outlook, "a.b.example.com").await;
     assert!(matches!(seen.caa, Looked::Unknown { .. }), "{:?}", seen.caa);
+}
+
+#[tokio::test]
+async fn caa_records_of_an_aliass_target_are_told_with_the_name_they_stand_at() {
+    let dns = ChallengeDns::start().await.unwrap();
+    dns.alias("shop.example.com", "shops.host.example").await.unwrap();
+    dns.authorize("shops.host.example", "issue", "other.example").await.unwrap();
+    let outlook = Outlook::new(settings(dns.address())).unwrap();
+    let Looked::Found(set) = look(&outlook, "shop.example.com").await.caa else { panic!() };
+    assert_eq!(set.at, "shop.example.com");
+    assert_eq!(set.stands_at.as_deref(), Some("shops.host.example"));
 }
 
 #[tokio::test]

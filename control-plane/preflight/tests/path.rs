@@ -68,6 +68,46 @@ async fn another_servers_answer_is_told() {
 }
 
 #[tokio::test]
+async fn a_front_that_keeps_machines_out_is_not_taken_for_what_a_ca_is_told() {
+    let with = |head: &str| format!("HTTP/1.1 {head}\r\ncontent-length: 0\r\n\r\n");
+    for (text, withheld) in [
+        (with("403 Forbidden"), true),
+        (with("401 Unauthorized"), true),
+        (with("429 Too Many Requests"), true),
+        (with("503 Service Unavailable"), true),
+        (with("405 Method Not Allowed\r\nx-amzn-waf-action: captcha"), true),
+        (ok("<title>Just a moment...</title>"), true),
+        (ok("<p>Your new site</p>"), false),
+        (with("404 Not Found"), false),
+        (moved("ftp://a.example.com/"), false),
+    ] {
+        let path = answered_with(text.clone()).await;
+        let Path::Elsewhere { withheld: seen, .. } = path else { panic!("{text}: {path}") };
+        assert_eq!(seen, withheld, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn every_address_of_a_domain_is_looked_at() {
+    let dns = ChallengeDns::start().await.unwrap();
+    dns.point("a.example.com", &[ip("127.0.0.1"), ip("127.0.0.2")]).await.unwrap();
+    let edge = Web::start(anywhere(), |asked: Asked| Some(asked.edges_answer())).await;
+    let not_found = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
+    let other = SocketAddr::new(ip("127.0.0.2"), edge.port);
+    let _other = Web::start(other, move |_| Some(not_found.to_owned())).await;
+    let mut told = OutlookSettings { port: edge.port, ..settings(dns.address()) };
+    told.edges.push("127.0.0.2".parse().unwrap());
+    let seen = look(&Outlook::new(told).unwrap(), "a.example.com").await;
+    // Whichever the name server puts first.
+    let mut all = vec![seen.path.clone()];
+    all.extend(seen.also.iter().map(|place| place.path.clone()));
+    let good = Path::Answered { from: ip("127.0.0.1"), redirects: 0 };
+    let is_stale =
+        |path: &Path| matches!(path, Path::Elsewhere { from, .. } if *from == other.ip());
+    assert!(all.len() == 2 && all.contains(&good) && all.iter().any(is_stale), "{all:?}");
+}
+
+#[tokio::test]
 async fn what_is_no_http_or_too_long_is_no_answer() {
     let flood = format!("HTTP/1.1 200 OK\r\n{}", "a: b\r\n".repeat(100_000));
     for text in ["SSH-2.0-OpenSSH_9.2\r\n".to_owned(), String::new(), flood] {

@@ -23,6 +23,10 @@ impl Workflow {
         let opinion = preflight::judge(&domain, &findings, &issuers);
         tracing::debug!(%domain, seen = findings.summary(), ?opinion, "looked at the domain");
         run.forbidden = opinion.forbidden;
+        if let Some(warning) = opinion.warning {
+            tracing::info!(%domain, warning, "the domain leads elsewhere too");
+            self.tell(run, "preflight.warned", warning);
+        }
         run.seen = Some(Box::new(findings));
         match opinion.doubt {
             Some(doubt) if preflight::may_hold(&run.record) => self.hold(run, &doubt).await,
@@ -49,7 +53,7 @@ impl Workflow {
 
     /// Who the CAs that may be asked are in CAA records. Asked for when there are such records:
     /// a CA that was not spoken to yet has to be, and whoever cannot be is not judged.
-    async fn identities(
+    pub(crate) async fn identities(
         &self,
         run: &mut Run,
         findings: &Findings,

@@ -76,11 +76,12 @@ impl Preflight for Clear {
         let from = IpAddr::V4(Ipv4Addr::LOCALHOST);
         Some(Findings {
             at: now,
-            ipv4: Looked::Found(vec![Address { ip: from, ours: Some(true) }]),
+            ipv4: Looked::Found(vec![Address { ip: from, ours: None }]),
             ipv6: Looked::Nothing { said: "no such record".to_owned() },
             aliases: Vec::new(),
             caa: Looked::Nothing { said: "no such record".to_owned() },
             path: Path::Answered { from, redirects: 0 },
+            also: Vec::new(),
             vantage_proven: true,
         })
     }
@@ -114,6 +115,7 @@ impl Replica {
             preflight: Arc::new(Clear),
             issuers: vec![Arc::new(gate) as Arc<dyn Issuer>],
             staging: staging.into_iter().collect(),
+            challenges: Arc::new(sealwax_core::NoEdges),
             keys: Arc::new(PooledKeys::default()),
             clock: Arc::clone(&clock),
             jitter: Arc::new(jitter),

@@ -23,8 +23,12 @@ pub struct CaaRecord {
 /// (RFC 8659 section 3).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaaSet {
-    /// Whose records they are.
+    /// The name they count for.
     pub at: String,
+    /// Where they stand, if that is the target of the CNAME record at [`at`](Self::at): it is asked
+    /// in its place (RFC 8659 section 3), and nothing can stand beside it (RFC 1034 section 3.6.2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stands_at: Option<String>,
     /// The records; not empty.
     pub records: Vec<CaaRecord>,
 }
@@ -43,7 +47,7 @@ impl CaaSet {
     ///
     /// # Errors
     /// Why not, in words that follow the records.
-    pub(super) fn allows(&self, ca: &CaaIdentity) -> Result<(), String> {
+    pub fn allows(&self, ca: &CaaIdentity) -> Result<(), String> {
         let unknown = |record: &&CaaRecord| record.critical && !KNOWN.contains(&&*record.tag);
         if let Some(record) = self.records.iter().find(unknown) {
             return Err(format!(
@@ -129,7 +133,7 @@ mod tests {
             value: (*value).to_owned(),
         };
         let records = records.iter().map(record).collect();
-        let set = CaaSet { at: "example.com".to_owned(), records };
+        let set = CaaSet { at: "example.com".to_owned(), stands_at: None, records };
         let names = vec!["ca.example".to_owned(), "old.ca.example".to_owned()];
         set.allows(&CaaIdentity { names, account: Some(ACCOUNT.to_owned()) }).is_ok()
     }
@@ -188,7 +192,11 @@ mod tests {
             tag: "issue".to_owned(),
             value: value.to_owned(),
         };
-        let set = |value: &str| CaaSet { at: "a.example".to_owned(), records: vec![record(value)] };
+        let set = |value: &str| CaaSet {
+            at: "a.example".to_owned(),
+            stands_at: None,
+            records: vec![record(value)],
+        };
         assert!(set(";").allows(&CaaIdentity::default()).is_ok());
         let nameless = CaaIdentity { names: vec!["ca.example".to_owned()], account: None };
         assert!(set("ca.example; accounturi=https://a/1").allows(&nameless).is_ok());

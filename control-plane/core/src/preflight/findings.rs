@@ -21,8 +21,11 @@ pub struct Findings {
     pub aliases: Vec<String>,
     /// The CAA records that count.
     pub caa: Looked<CaaSet>,
-    /// What the path of challenges answered.
+    /// What the path of challenges answered, at the address a CA takes first.
     pub path: Path,
+    /// What it answered at the other addresses: a CA, and anybody, may come by each of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Place>,
     /// The same look reached an edge through another domain lately: what it does not reach is not
     /// there. Until then this place may simply not see the edges.
     pub vantage_proven: bool,
@@ -56,6 +59,15 @@ pub struct Address {
     pub ours: Option<bool>,
 }
 
+/// What the path of challenges answered at one address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The address.
+    pub ip: IpAddr,
+    /// What it answered.
+    pub path: Path,
+}
+
 /// What the path of challenges answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -73,6 +85,10 @@ pub enum Path {
         from: IpAddr,
         /// What it answered.
         detail: String,
+        /// It kept the answer from this look, as a firewall or a content delivery network does
+        /// with machines it does not know: what it tells a CA is not known.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        withheld: bool,
     },
     /// Nobody answered.
     Unreachable {
@@ -85,6 +101,9 @@ pub enum Path {
         why: String,
     },
 }
+
+/// What is said of a question that nobody answered, as against one that was answered by an error.
+pub const NO_ANSWER_IN_TIME: &str = "the name servers did not answer in time";
 
 /// One thing seen, in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,6 +139,12 @@ impl Findings {
         [&self.ipv6, &self.ipv4].into_iter().filter_map(Looked::found).flatten()
     }
 
+    /// Every address is one of our edges', and there is one: what is wrong there is ours.
+    pub fn all_ours(&self) -> bool {
+        let mut addresses = self.addresses().peekable();
+        addresses.peek().is_some() && addresses.all(|address| address.ours == Some(true))
+    }
+
     /// All of it, for people.
     #[must_use]
     pub fn sightings(&self) -> Vec<Sighting> {
@@ -134,6 +159,9 @@ impl Findings {
         seen.push(Sighting { what: "AAAA", seen: self.ipv6.words(addresses) });
         seen.push(Sighting { what: "CAA", seen: self.caa.words(CaaSet::to_string) });
         seen.push(Sighting { what: "challenge path", seen: self.path.to_string() });
+        for Place { ip, path } in &self.also {
+            seen.push(Sighting { what: "challenge path", seen: format!("at {ip}: {path}") });
+        }
         seen
     }
 
@@ -162,7 +190,12 @@ impl std::fmt::Display for CaaSet {
             format!("{} {tag} \"{value}\"", if *critical { 128 } else { 0 })
         };
         let records: Vec<_> = self.records.iter().map(one).collect();
-        write!(f, "at {}: {}", self.at, records.join(", "))
+        match &self.stands_at {
+            None => write!(f, "at {}: {}", self.at, records.join(", ")),
+            Some(target) => {
+                write!(f, "at {target}, whose alias {} is: {}", self.at, records.join(", "))
+            }
+        }
     }
 }
 
@@ -173,7 +206,12 @@ impl std::fmt::Display for Path {
             Self::Answered { from, redirects } => {
                 write!(f, "answered by an edge at {from} after {redirects} redirects")
             }
-            Self::Elsewhere { from, detail } => write!(f, "{from} answered {detail}"),
+            Self::Elsewhere { from, detail, withheld: false } => {
+                write!(f, "{from} answered {detail}")
+            }
+            Self::Elsewhere { from, detail, withheld: true } => {
+                write!(f, "not known: {from} answers this look with {detail}")
+            }
             Self::Unreachable { detail } => write!(f, "no answer: {detail}"),
             Self::NotTried { why } => write!(f, "not tried: {why}"),
         }

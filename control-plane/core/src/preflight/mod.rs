@@ -5,6 +5,7 @@
 //! never says that a domain gets no certificate, because a look from here is not the CA's: NAT,
 //! split DNS and firewalls make it wrong. What is not known never delays.
 
+mod afterwards;
 mod caa;
 mod findings;
 mod judge;
@@ -20,8 +21,9 @@ use crate::failure::Who;
 use crate::record::DomainRecord;
 use crate::timestamp::Timestamp;
 
+pub use afterwards::{Fetched, UNSAID, edges_fault, explained, may_be_explained};
 pub use caa::{CaaIdentity, CaaRecord, CaaSet};
-pub use findings::{Address, Findings, Looked, Path, Sighting};
+pub use findings::{Address, Findings, Looked, NO_ANSWER_IN_TIME, Path, Place, Sighting};
 pub use judge::{Opinion, judge};
 pub use network::{Network, NetworkError, is_public};
 

@@ -34,12 +34,13 @@ fn good() -> Findings {
         aliases: Vec::new(),
         caa: nothing(),
         path: Path::Answered { from: ip("203.0.113.7"), redirects: 0 },
+        also: Vec::new(),
         vantage_proven: true,
     }
 }
 
 fn elsewhere() -> Path {
-    Path::Elsewhere { from: ip("198.51.100.1"), detail: "404".to_owned() }
+    Path::Elsewhere { from: ip("198.51.100.1"), detail: "404".to_owned(), withheld: false }
 }
 
 fn unreachable() -> Path {
@@ -140,12 +141,54 @@ fn a_doubt_says_what_was_seen() {
     assert!(doubt.detail.contains("leads to shop.platform.example, which has no A"), "{doubt:?}");
 }
 
+/// What a firewall in front of the domain says to machines it does not know.
+fn kept_out() -> Path {
+    Path::Elsewhere { from: ip("198.51.100.1"), detail: "403".to_owned(), withheld: true }
+}
+
+#[test]
+fn a_front_that_keeps_this_look_out_delays_nothing() {
+    for ours in [Some(false), None] {
+        let ipv4 = found(&[("198.51.100.1", ours)]);
+        assert_eq!(cause(&Findings { ipv4, path: kept_out(), ..good() }), None);
+    }
+    assert!(kept_out().to_string().starts_with("not known: 198.51.100.1 answers"));
+    // As records of the version before have it.
+    let old = r#"{"elsewhere":{"from":"198.51.100.1","detail":"404"}}"#;
+    assert_eq!(serde_json::from_str::<Path>(old).unwrap(), elsewhere());
+    assert_eq!(serde_json::to_string(&elsewhere()).unwrap(), old);
+}
+
+#[test]
+fn an_address_that_leads_elsewhere_beside_the_edges_is_warned_of_and_delays_nothing() {
+    let also = |ip_: &str, path: Path| Place { ip: ip(ip_), path };
+    let warned = |also: Vec<Place>| {
+        let findings = Findings { also, ..good() };
+        let opinion = judge(&name("a.example.com"), &findings, &issuers());
+        assert_eq!(opinion.doubt, None);
+        opinion.warning
+    };
+    let edge = || also("203.0.113.8", Path::Answered { from: ip("203.0.113.8"), redirects: 0 });
+    assert_eq!(warned(vec![edge()]), None);
+    let stale = warned(vec![edge(), also("198.51.100.1", elsewhere())]).unwrap();
+    assert!(stale.ends_with("remove their records: 198.51.100.1 answered 404"), "{stale}");
+    assert!(warned(vec![also("2a00::1", unreachable())]).is_some());
+    let untried = || Path::NotTried { why: "no route".to_owned() };
+    assert!(warned(vec![also("10.0.0.1", untried())]).unwrap().contains("not on the internet"));
+    assert_eq!(warned(vec![also("2a00::1", untried())]), None, "this place has no IPv6");
+    assert_eq!(warned(vec![also("198.51.100.1", kept_out())]), None);
+    // Where no edge answers at all, it is a doubt and not a warning.
+    let path = elsewhere();
+    let all = Findings { path, also: vec![also("198.51.100.2", elsewhere())], ..good() };
+    assert_eq!(judge(&name("a.example.com"), &all, &[]).warning, None);
+}
+
 #[test]
 fn caa_counts_when_it_forbids_every_issuer() {
     let with = |value: &str| {
         let record =
             CaaRecord { critical: false, tag: "issue".to_owned(), value: value.to_owned() };
-        let set = CaaSet { at: "example.com".to_owned(), records: vec![record] };
+        let set = CaaSet { at: "example.com".to_owned(), stands_at: None, records: vec![record] };
         judge(&name("a.example.com"), &Findings { caa: Looked::Found(set), ..good() }, &issuers())
     };
     let one = with("two.example");
@@ -204,6 +247,7 @@ fn only_tokens_of_looks_are_answered() {
 fn everything_seen_is_told_and_survives_the_store() {
     let set = CaaSet {
         at: "example.com".to_owned(),
+        stands_at: None,
         records: vec![CaaRecord { critical: true, tag: "issue".to_owned(), value: ";".to_owned() }],
     };
     let findings = Findings {

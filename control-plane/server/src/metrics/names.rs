@@ -111,7 +111,7 @@ metrics! {
     PERMISSION_SECONDS: Histogram = histogram("sealwax_permission_seconds", &["answer"], CALLS,
         "How long the platform's permission endpoint takes, by answer: `granted`, `denied`, `gone`, `unknown`. Answers from memory are in it.");
     PREFLIGHT_SECONDS: Histogram = histogram("sealwax_preflight_seconds", &["seen"], CALLS,
-        "How long a look at a domain before its order takes, by where its challenge path led: to an `edge`, `elsewhere`, to nobody (`unreachable`), to `no_address`; or `unknown` (the name servers gave no answer), or `nothing` (there was no place to look). The order is placed after those two.");
+        "How long a look at a domain takes, before its order or after its validation failed, by where its challenge path led: to an `edge`, `elsewhere`, to nobody (`unreachable`), to `no_address`; or `unknown` (the name servers gave no answer, or a firewall kept the look out), or `nothing` (there was no place to look). The order is placed after those two.");
     PREFLIGHT_HELD: Counter = counter("sealwax_preflight_held_total", &["cause"],
         "Orders that were not placed because of what the look saw, by cause.");
     CAMPAIGN: Gauge = gauge("sealwax_campaign", &["state"],

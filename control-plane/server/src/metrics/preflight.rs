@@ -44,6 +44,7 @@ impl Preflight for MeteredPreflight {
 const fn seen(findings: &Findings) -> &'static str {
     match (&findings.path, &findings.ipv4, &findings.ipv6) {
         (Path::Answered { .. }, ..) => "edge",
+        (Path::Elsewhere { withheld: true, .. }, ..) => "unknown",
         (Path::Elsewhere { .. }, ..) => "elsewhere",
         (Path::Unreachable { .. }, ..) => "unreachable",
         (Path::NotTried { .. }, Looked::Unknown { .. }, _)

@@ -28,6 +28,7 @@ fn findings(path: Path, ipv4: Looked<Vec<Address>>) -> Findings {
         aliases: Vec::new(),
         caa: Looked::Nothing { said: nothing() },
         path,
+        also: Vec::new(),
         vantage_proven: false,
     }
 }
@@ -39,7 +40,7 @@ async fn looks_are_counted_by_what_they_saw_and_orders_held_back_by_cause() {
     let untried = || Path::NotTried { why: words() };
     let seen = vec![
         Some(findings(Path::Answered { from, redirects: 0 }, gone())),
-        Some(findings(Path::Elsewhere { from, detail: words() }, gone())),
+        Some(findings(Path::Elsewhere { from, detail: words(), withheld: false }, gone())),
         Some(findings(Path::Unreachable { detail: words() }, gone())),
         Some(findings(untried(), gone())),
         Some(findings(untried(), Looked::Unknown { detail: words() })),
