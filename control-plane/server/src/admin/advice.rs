@@ -38,26 +38,48 @@ pub fn caa_name(host: &str) -> Option<&'static str> {
 
 impl Advice {
     /// What to change, in lines that can be pasted where they belong; `None` when nobody has
-    /// anything to change.
+    /// anything to change. `said` is what the certificate authority calls itself in CAA records.
     #[must_use]
-    pub fn change(&self, record: &DomainRecord) -> Option<String> {
+    pub fn change(&self, record: &DomainRecord, said: Option<&str>) -> Option<String> {
+        self.exact(record, said).or_else(|| {
+            self.lacks_edges(record).then(|| {
+                "For whoever runs the platform: [edge] public is not set in the configuration. Set \
+                 it to the addresses or the host that customers' domains must point to; then the \
+                 exact records stand here."
+                    .to_owned()
+            })
+        })
+    }
+
+    /// The records of this failure are not known, because nobody said where the edges are.
+    fn lacks_edges(&self, record: &DomainRecord) -> bool {
+        let pointing = |cause| {
+            matches!(cause, Cause::DnsNoRecord | Cause::ConnectionFailed | Cause::ChallengeWrong)
+        };
+        self.edges.is_empty() && record.failure.as_ref().is_some_and(|told| pointing(told.cause))
+    }
+
+    /// The same, for whoever it is that must act: nothing, where it is not known exactly.
+    #[must_use]
+    pub fn exact(&self, record: &DomainRecord, said: Option<&str>) -> Option<String> {
         let domain = &record.domain;
         match record.failure.as_ref()?.cause {
-            Cause::DnsNoRecord => Some(format!("Add to the DNS zone:\n{}", self.records(record))),
-            Cause::ConnectionFailed | Cause::ChallengeWrong => Some(format!(
-                "The DNS zone must have these records for {domain}, and no other A, AAAA or CNAME \
-                 record:\n{}",
-                self.records(record)
-            )),
+            Cause::DnsNoRecord => {
+                self.records(record).map(|lines| format!("Add to the DNS zone:\n{lines}"))
+            }
+            Cause::ConnectionFailed | Cause::ChallengeWrong => self.records(record).map(|lines| {
+                format!(
+                    "The DNS zone must have these records for {domain}, and no other A, AAAA or \
+                     CNAME record:\n{lines}"
+                )
+            }),
             Cause::DnsFailed => Some(format!(
                 "No record to add: see that the zone's name servers answer for {domain}, and that \
                  its DS record at the registrar fits the zone's keys, or is removed."
             )),
-            Cause::CaaForbids => Some(format!(
-                "Add to the DNS zone, beside the CAA records there are:\n{domain}. IN CAA 0 issue \
-                 \"{}\"",
-                self.issuer(record).and_then(|(_, name)| *name).unwrap_or("NAME-OF-THE-CA")
-            )),
+            Cause::CaaForbids => {
+                Some(caa(record, said.or_else(|| self.issuer(record).and_then(|(_, name)| *name))))
+            }
             Cause::PlatformDenied | Cause::PlatformGone => {
                 let url = self.ask_url.as_ref()?;
                 Some(format!("{url}?domain={domain} must answer with a 2xx status."))
@@ -94,10 +116,11 @@ impl Advice {
         }
     }
 
-    fn records(&self, record: &DomainRecord) -> String {
+    /// `None`: nobody said where the edges are.
+    fn records(&self, record: &DomainRecord) -> Option<String> {
         let domain = &record.domain;
         if self.edges.is_empty() {
-            return format!("{domain}. IN A ADDRESS-OF-AN-EDGE");
+            return None;
         }
         let mut lines = String::new();
         for (index, target) in self.edges.iter().enumerate() {
@@ -110,7 +133,38 @@ impl Advice {
             // Writing to a text never fails.
             let _written = write!(lines, "{joint}{domain}. IN {kind}");
         }
-        lines
+        Some(lines)
+    }
+}
+
+/// Which CAA record is missing, and where: beside those that were found, which may stand at another
+/// name. `ca` is what the certificate authority calls itself.
+fn caa(record: &DomainRecord, ca: Option<&str>) -> String {
+    let seen = record.preflight.as_deref();
+    let found = seen.and_then(|seen| seen.caa.found());
+    let (at, target) = match found {
+        Some(set) => (set.at.as_str(), set.stands_at.as_deref()),
+        None => {
+            (record.domain.as_str(), seen.and_then(|seen| seen.aliases.last()).map(String::as_str))
+        }
+    };
+    let place = target.unwrap_or(at);
+    let line = match ca {
+        Some(ca) => format!("\n{place}. IN CAA 0 issue \"{ca}\""),
+        None => " one that names the certificate authority".to_owned(),
+    };
+    match target {
+        None if found.is_some() => {
+            format!("Add to the DNS zone, beside the CAA records at {at}:{line}")
+        }
+        None => format!("Add to the DNS zone, beside the CAA records there are:{line}"),
+        // RFC 8659 section 3: the target's records count. RFC 1034 section 3.6.2: nothing stands
+        // beside a CNAME record.
+        Some(target) => format!(
+            "{at} is an alias (CNAME), beside which DNS allows no CAA record: those of {target} \
+             count. Whoever runs {target} must add there:{line}\nOr give {at} A and AAAA records in \
+             place of the CNAME record, and CAA records of its own."
+        ),
     }
 }
 
@@ -157,7 +211,8 @@ pub(super) const KINDS: &[(&str, &str)] = &[
     ("domain.parked", "parked: the platform is told"),
     ("renewal.requested", "a new certificate was asked for"),
     ("renewal.planned", "the certificate authority suggested when to renew"),
-    ("preflight.seen", "the domain was looked at before an order"),
+    ("preflight.seen", "the domain was looked at as a CA would"),
+    ("preflight.warned", "not all of its addresses lead to an edge: validations fail by chance"),
     ("preflight.overruled", "it does not look ready, and an order was placed all the same"),
     ("trial.failed", "it failed in the certificate authority's staging: production was spared"),
     ("trial.passed", "it was validated in the certificate authority's staging: it is ordered now"),
@@ -189,6 +244,7 @@ pub(super) fn in_words(kind: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use sealwax_core::preflight::{CaaRecord, CaaSet, Findings, Looked, Path};
     use sealwax_core::{Failure, Registration, Timestamp};
     use sealwax_protocol::DomainName;
 
@@ -218,25 +274,69 @@ mod tests {
 
     #[test]
     fn the_exact_records_are_named() {
-        let change = advice().change(&failing(Cause::DnsNoRecord)).unwrap();
+        let change = advice().change(&failing(Cause::DnsNoRecord), None).unwrap();
         assert!(change.contains("shop.example.com. IN A 192.0.2.7\n"), "{change}");
         assert!(change.contains("shop.example.com. IN AAAA 2001:db8::7"), "{change}");
-        let change = advice().change(&failing(Cause::CaaForbids)).unwrap();
+        let change = advice().change(&failing(Cause::CaaForbids), None).unwrap();
         assert!(
             change.ends_with("shop.example.com. IN CAA 0 issue \"letsencrypt.org\""),
             "{change}"
         );
-        let change = advice().change(&failing(Cause::PlatformDenied)).unwrap();
+        let change = advice().change(&failing(Cause::PlatformDenied), None).unwrap();
         assert!(change.starts_with("https://platform.example/ask?domain=shop.example.com"));
-        assert_eq!(advice().change(&failing(Cause::CaUnavailable)), None);
-        let unknown = Advice::default().change(&failing(Cause::ChallengeWrong)).unwrap();
-        assert!(unknown.contains("ADDRESS-OF-AN-EDGE"), "{unknown}");
+        assert_eq!(advice().change(&failing(Cause::CaUnavailable), None), None);
+    }
+
+    #[test]
+    fn what_is_not_known_is_told_to_the_operator_and_no_placeholder_to_anyone() {
+        let (nothing, record) = (Advice::default(), failing(Cause::ChallengeWrong));
+        let unknown = nothing.change(&record, None).unwrap();
+        assert!(unknown.contains("[edge] public is not set"), "{unknown}");
+        assert_eq!(nothing.exact(&record, None), None, "the customer can do nothing about it");
+        let nameless = nothing.change(&failing(Cause::CaaForbids), None).unwrap();
+        assert!(nameless.ends_with("one that names the certificate authority"), "{nameless}");
+        let named = nothing.change(&failing(Cause::CaaForbids), Some("ca.example")).unwrap();
+        assert!(named.ends_with("IN CAA 0 issue \"ca.example\""), "{named}");
+    }
+
+    #[test]
+    fn a_caa_record_is_asked_for_where_those_stand_that_count() {
+        let told = |at: &str, stands_at: Option<&str>, aliases: &[&str]| {
+            let record =
+                CaaRecord { critical: false, tag: "issue".to_owned(), value: ";".to_owned() };
+            let stands_at = stands_at.map(str::to_owned);
+            let set = CaaSet { at: at.to_owned(), stands_at, records: vec![record] };
+            let nothing = || Looked::Nothing { said: "no such record".to_owned() };
+            let seen = Findings {
+                at: Timestamp::from_secs(0),
+                ipv4: nothing(),
+                ipv6: nothing(),
+                aliases: aliases.iter().map(ToString::to_string).collect(),
+                caa: Looked::Found(set),
+                path: Path::NotTried { why: String::new() },
+                also: Vec::new(),
+                vantage_proven: false,
+            };
+            let preflight = Some(Box::new(seen));
+            let failing = DomainRecord { preflight, ..failing(Cause::CaaForbids) };
+            advice().change(&failing, Some("ca.example")).unwrap()
+        };
+        let at_target =
+            told("shop.example.com", Some("shops.host.example"), &["shops.host.example"]);
+        assert!(
+            at_target.contains("\nshops.host.example. IN CAA 0 issue \"ca.example\"\n"),
+            "{at_target}"
+        );
+        assert!(!at_target.contains("\nshop.example.com. IN CAA"), "{at_target}");
+        // Above an alias whose target has none.
+        let above = told("example.com", None, &["shops.host.example"]);
+        assert!(above.ends_with("at example.com:\nexample.com. IN CAA 0 issue \"ca.example\""));
     }
 
     #[test]
     fn only_what_the_customer_must_do_is_forwarded() {
         let record = failing(Cause::DnsNoRecord);
-        let change = advice().change(&record);
+        let change = advice().exact(&record, None);
         let text = forward(&record, change.as_deref()).unwrap();
         for part in ["shop.example.com", "what the CA said", "192.0.2.7", "2026-01-01T00:00:00Z"] {
             assert!(text.contains(part), "{part}: {text}");

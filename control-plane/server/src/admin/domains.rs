@@ -1,5 +1,7 @@
 //! Single domains, and pages of them.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
@@ -9,7 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use sealwax_core::record::KeyType;
 use sealwax_core::store::Selection;
-use sealwax_core::{DomainState, Registration, Timestamp};
+use sealwax_core::{Cause, DomainRecord, DomainState, Registration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::explain::Explanation;
@@ -27,6 +29,8 @@ const PAGE_MAX: usize = 1000;
 const EVENTS_MAX: usize = 1000;
 /// Events shown of a domain when the caller does not say.
 const EVENTS_DEFAULT: usize = 100;
+/// Longest wait for what a certificate authority calls itself: a page waits for it.
+const CAA_NAME_WITHIN: Duration = Duration::from_secs(2);
 /// Longest tenant, issuer and profile, in bytes: they are part of every record read.
 const WORD_BYTES_MAX: usize = 128;
 
@@ -276,7 +280,22 @@ pub(super) async fn explain(
     let events = api.registry.events(&domain, EVENTS_DEFAULT).await?;
     let events = api.trail.woven_into(&domain, events);
     let told = Explanation::of(&record, &events, api.registry.now());
-    Ok(Json(told.advised(&record, &api.advice)))
+    let ca = caa_name(&api, &record).await;
+    Ok(Json(told.advised(&record, &api.advice, ca.as_deref())))
+}
+
+/// What the domain's certificate authority calls itself in CAA records, asked of it when such a
+/// record is what is missing. `None`: it does not say, or not in time.
+async fn caa_name(api: &AdminApi, record: &DomainRecord) -> Option<String> {
+    record.failure.as_ref().filter(|failure| failure.cause == Cause::CaaForbids)?;
+    let issuers = &api.certificates.issuers;
+    let wanted = record.registration.issuer.as_deref();
+    let issuer = match wanted {
+        Some(wanted) => issuers.iter().find(|issuer| issuer.name() == wanted),
+        None => issuers.first(),
+    }?;
+    let identity = tokio::time::timeout(CAA_NAME_WITHIN, issuer.caa_identity()).await.ok()?;
+    identity.names.into_iter().next()
 }
 
 fn limit(asked: Option<usize>, default: usize, most: usize) -> Result<usize, Problem> {

@@ -87,11 +87,12 @@ impl Explanation {
         }
     }
 
-    /// The same, with what the configuration lets us say exactly.
+    /// The same, with what the configuration lets us say exactly, and the certificate authority's
+    /// name for itself in CAA records.
     #[must_use]
-    pub fn advised(self, record: &DomainRecord, advice: &Advice) -> Self {
-        let change = advice.change(record);
-        let forward = forward(record, change.as_deref());
+    pub fn advised(self, record: &DomainRecord, advice: &Advice, ca: Option<&str>) -> Self {
+        let change = advice.change(record, ca);
+        let forward = forward(record, advice.exact(record, ca).as_deref());
         Self { change, forward, ..self }
     }
 }
@@ -261,6 +262,7 @@ mod tests {
             aliases: Vec::new(),
             caa: Looked::Nothing { said: nothing() },
             path: Path::NotTried { why: "no address is known".to_owned() },
+            also: Vec::new(),
             vantage_proven: false,
         }));
         let told = Explanation::of(&record, &[], Timestamp::from_secs(5)).preflight.unwrap();

@@ -25,6 +25,7 @@ pub(super) async fn checks(config: &Config, settings: OutlookSettings) -> Vec<Ch
         Err(error) => return vec![Check::warning(NAME, error.to_string())],
     };
     let mut checks = vec![servers(&outlook, config).await];
+    checks.extend(untold(config));
     for host in hosts {
         if let Looked::Nothing { said } = outlook.addresses(&host).await {
             let said = format!(
@@ -35,6 +36,15 @@ pub(super) async fn checks(config: &Config, settings: OutlookSettings) -> Vec<Ch
         }
     }
     checks
+}
+
+/// Nobody said where the edges are.
+fn untold(config: &Config) -> Option<Check> {
+    config.edge.public.is_empty().then(|| {
+        let said = "[edge] public is not set, so customers cannot be told which records their \
+                    domains need: set it to the addresses or the host of the edges";
+        Check::warning(NAME, said)
+    })
 }
 
 /// The host of a CA has to be there; where no CA has a name, an answer is all that is wanted.
