@@ -190,9 +190,17 @@ pub fn gave_up(
 ) -> DomainRecord {
     let refused = !matches!(
         refusal.cause,
-        Cause::OrderLost | Cause::CaUnavailable | Cause::CaRateLimited | Cause::PlatformUnavailable
+        Cause::OrderLost
+            | Cause::CaUnavailable
+            | Cause::CaRateLimited
+            | Cause::PlatformUnavailable
+            | Cause::EdgeUnavailable
     );
-    let failure = failed(&record, refusal, refused, None, now, jitter);
+    let failed = failed(&record, refusal, refused, None, now, jitter);
+    let failure = match refusal.cause {
+        Cause::EdgeUnavailable => at_once(&record, failed, now),
+        _ => failed,
+    };
     DomainRecord {
         trials: trial::after(&record, refusal.cause),
         work: Work::Idle,
@@ -201,6 +209,13 @@ pub fn gave_up(
         preflight_waived: false,
         ..record
     }
+}
+
+/// What was ours counts no attempt and is tried again within seconds. The CA's limit of failed
+/// validations bounds how often.
+fn at_once(record: &DomainRecord, failed: Failure, now: Timestamp) -> Failure {
+    let attempts = record.failure.as_ref().map_or(0, |failure| failure.attempts);
+    Failure { attempts, next_attempt_at: Some(now + backoff::OURS_WAIT), ..failed }
 }
 
 /// The attempt cannot go on now: the order, if any, is kept and gone on with by the schedule.

@@ -14,6 +14,8 @@ pub const IN_RUN_WAIT_MAX: Span = Span::from_secs(30);
 /// guide recommends ("Retrying failures").
 const SCHEDULE: [Span; 3] = [Span::from_secs(60), Span::from_secs(600), Span::from_secs(6_000)];
 const DAILY: Span = Span::from_secs(86_400);
+/// Wait after a validation that an edge of ours left without an answer.
+pub const OURS_WAIT: Span = Span::from_secs(10);
 /// Spread: up to this share of the wait is added, in thousandths.
 const SPREAD_PERMILLE: u64 = 100;
 

@@ -37,6 +37,8 @@ pub enum Cause {
     PlatformGone,
     /// The platform's permission endpoint does not give an answer.
     PlatformUnavailable,
+    /// An edge of ours did not answer the CA's validation: its control plane or store was away.
+    EdgeUnavailable,
     /// The order expired or was lost before it was finished.
     OrderLost,
     /// Something that should not happen.
@@ -73,6 +75,7 @@ impl Cause {
             | Self::PlatformDenied
             | Self::PlatformGone
             | Self::PlatformUnavailable
+            | Self::EdgeUnavailable
             | Self::OrderLost
             | Self::Internal => Who::Platform,
         }
@@ -121,6 +124,9 @@ impl Cause {
             }
             Self::PlatformUnavailable => {
                 "Repair the platform's permission endpoint ([permission] ask_url)."
+            }
+            Self::EdgeUnavailable => {
+                "Nothing for the domain's owner to do: the platform's edges, their way to the control plane, or its store did not answer the validation. It is tried again within seconds."
             }
             Self::OrderLost => "Nothing to do: a new order is placed at the next attempt.",
             Self::Internal => "Report this with the detail shown; it is retried daily.",

@@ -15,6 +15,7 @@ pub mod backoff;
 pub mod budget;
 pub mod campaign;
 pub mod certificate;
+mod challenges;
 pub mod clock;
 pub mod dead_letters;
 pub mod decide;
@@ -33,6 +34,7 @@ pub mod trial;
 pub mod watch;
 
 pub use certificate::{CertificateFacts, CertificateSource, Chain};
+pub use challenges::{Challenges, NoEdges};
 pub use clock::{Clock, Jitter};
 pub use decide::{Sight, Step, TrialStep, decide};
 pub use failure::{Cause, Failure, Who};

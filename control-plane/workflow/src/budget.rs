@@ -153,6 +153,17 @@ impl Budgets {
         self.without_certificate(issuer, record, Budget::failed, now).await
     }
 
+    /// A validation failed at an edge of ours: the CA counted it all the same, and the name's row
+    /// of failures, which would be its owner's, does not grow. Returns what the record must keep.
+    pub(crate) async fn failed_at_edge(
+        &self,
+        issuer: &str,
+        record: &DomainRecord,
+        now: Timestamp,
+    ) -> Option<BudgetState> {
+        self.without_certificate(issuer, record, Budget::failed_at_edge, now).await
+    }
+
     /// A trial succeeded: the name's row of failures is over, and no certificate comes of it.
     /// Returns what the record must keep.
     pub(crate) async fn tried(

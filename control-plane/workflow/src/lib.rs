@@ -25,6 +25,7 @@ mod step;
 mod stopping;
 pub mod sweep;
 mod trial;
+mod validation;
 mod watching;
 
 pub use announce::Announcer;

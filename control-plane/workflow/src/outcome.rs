@@ -96,6 +96,7 @@ impl Workflow {
     ) -> Result<Progress, RunError> {
         tracing::info!(domain = %run.record.domain, %error, "the CA did not do it");
         self.judge(run, &error).await?;
+        let error = self.examined_error(run, error).await?;
         if let IssueError::Refused(refusal) = &error {
             self.count_failure(run, refusal.cause).await;
         }
@@ -218,12 +219,18 @@ impl Workflow {
             run.record.work,
             Work::Challenged { .. } | Work::Trial { order: TrialOrder::Challenged { .. }, .. }
         );
-        if !answered || cause.who() != Who::Customer {
+        let ours = cause == Cause::EdgeUnavailable;
+        if !answered || (cause.who() != Who::Customer && !ours) {
             return;
         }
         let Some(issuer) = run.record.work.issuer().map(str::to_owned) else { return };
         let now = self.shared.parts.clock.now();
-        let own = self.shared.budgets.failed(&issuer, &run.record, now).await;
+        let budgets = &self.shared.budgets;
+        let own = if ours {
+            budgets.failed_at_edge(&issuer, &run.record, now).await
+        } else {
+            budgets.failed(&issuer, &run.record, now).await
+        };
         run.record.usage.extend(own.map(|own| (issuer, own)));
     }
 }

@@ -10,7 +10,7 @@ use sealwax_core::preflight::Preflight;
 use sealwax_core::record::KeyType;
 use sealwax_core::secret::Sealer;
 use sealwax_core::store::Store;
-use sealwax_core::{Cause, Clock, DomainRecord, Jitter, Notifier, Span, trial};
+use sealwax_core::{Cause, Challenges, Clock, DomainRecord, Jitter, Notifier, Span, trial};
 
 use crate::announce::Announcer;
 use crate::keys::KeyMaker;
@@ -31,6 +31,8 @@ pub struct Parts {
     /// The staging of an issuer's CA by the issuer's name, for those that have one: what failed
     /// is tried there before it is ordered again. Its own name is [`trial::staging_name`].
     pub staging: BTreeMap<String, Arc<dyn Issuer>>,
+    /// The answers of challenges in memory, and what its edges met.
+    pub challenges: Arc<dyn Challenges>,
     /// Makes private keys.
     pub keys: Arc<dyn KeyMaker>,
     /// Wall time.

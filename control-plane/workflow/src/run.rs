@@ -279,7 +279,15 @@ impl Workflow {
         let crowded_out = self.enqueue(run, &mut change, now);
         self.list_dead(&crowded_out, now).await;
         run.record = change.record.clone();
+        let (published, withdrawn) = (change.publish.clone(), change.withdraw.clone());
         run.expected = Expected::Version(self.shared.parts.store.write(change).await?);
+        let challenges = &self.shared.parts.challenges;
+        if let Some(token) = &withdrawn {
+            challenges.withdrawn(token);
+        }
+        if let Some(challenge) = &published {
+            challenges.published(challenge);
+        }
         run.fresh_at = Instant::now();
         run.tries = 0;
         Ok(())

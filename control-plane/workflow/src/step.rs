@@ -48,7 +48,7 @@ impl Workflow {
             Step::Download { issuer, order_url, key } => {
                 self.download(run, &issuer, &order_url, key).await
             }
-            Step::GiveUp(refusal) => self.give_up(run, &refusal).await,
+            Step::GiveUp(refusal) => self.came_to_nothing(run, refusal).await,
             Step::AskRenewal { issuer, ari_id } => self.ask_renewal(run, &issuer, &ari_id).await,
             Step::Warn => self.warn(run).await,
             Step::Erase => self.erase(run).await,

@@ -2,7 +2,7 @@
 
 use sealwax_core::issuer::IssueError;
 use sealwax_core::store::Change;
-use sealwax_core::{Sight, TrialOrder, TrialStep, Work, trial};
+use sealwax_core::{Cause, Sight, TrialOrder, TrialStep, Work, trial};
 
 use crate::run::{Progress, Run, RunError, Workflow};
 use crate::step::{bug, stored_token};
@@ -67,9 +67,13 @@ impl Workflow {
         run: &mut Run,
         error: &IssueError,
     ) -> Result<Option<Progress>, RunError> {
-        let seen = matches!(error, IssueError::Refused(refusal) if trial::tells(refusal.cause));
-        if seen {
-            return Ok(None);
+        if let IssueError::Refused(refusal) = error {
+            if let Some(why) = self.spares_trial(run, refusal).await? {
+                return self.skip_trial(run, &why).await.map(Some);
+            }
+            if trial::tells(refusal.cause) || refusal.cause == Cause::EdgeUnavailable {
+                return Ok(None);
+            }
         }
         self.skip_trial(run, &error.to_string()).await.map(Some)
     }

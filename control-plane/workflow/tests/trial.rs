@@ -12,6 +12,7 @@ use common::ca::MemoryCa;
 use common::tripwire::Side;
 use sealwax_core::budget::{BucketKey, Budget, Limit, Limits};
 use sealwax_core::issuer::{IssueError, LimitScope, Refusal};
+use sealwax_core::preflight::{CaaRecord, CaaSet, Findings, Looked, Path};
 use sealwax_core::store::{Change, Expected, LifecycleEvent, Store as _};
 use sealwax_core::{
     Cause, Clock as _, DomainRecord, DomainState, Span, Trials, Venue, Work, apply,
@@ -316,4 +317,46 @@ async fn a_trial_whose_staging_left_the_configuration_is_left_too() {
     world.clock.advance(Span::from_secs(31));
     world.process("two").run(&domain, Ask::Due).await.unwrap();
     assert_eq!(world.record(&domain).await.state(), DomainState::Issued);
+}
+
+/// CAA records with one issue property.
+fn caa(value: &str) -> Findings {
+    let record = CaaRecord { critical: false, tag: "issue".to_owned(), value: value.to_owned() };
+    let at = "example.com".to_owned();
+    let nothing = || "no such record".to_owned();
+    Findings {
+        at: common::START,
+        ipv4: Looked::Unknown { detail: nothing() },
+        ipv6: Looked::Nothing { said: nothing() },
+        aliases: Vec::new(),
+        caa: Looked::Found(CaaSet { at, stands_at: None, records: vec![record] }),
+        path: Path::NotTried { why: nothing() },
+        also: Vec::new(),
+        vantage_proven: false,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn caa_records_that_forbid_only_the_staging_do_not_keep_production_from_being_asked() {
+    // Made for production's account: another one, as the staging's is, may not issue.
+    for (value, production) in
+        [("memory.example; accounturi=memory:account/1", 1), ("other.example", 0)]
+    {
+        let world = World::new().with_staging();
+        let domain = world.failed_once("a.example.com").await;
+        world.ca.accept(&domain);
+        let words = "CAA record for a.example.com prevents issuance".to_owned();
+        world.staging().reject(&domain, Refusal { cause: Cause::CaaForbids, detail: words });
+        *world.outlook.sees.lock().unwrap() = Some(caa(value));
+        // A look that sees production forbidden holds back at first.
+        for _ in 0..4 {
+            if world.record(&domain).await.state() != DomainState::Issued {
+                world.next_attempt(&domain).await;
+            }
+        }
+        assert_eq!(world.both(&domain).0, 1 + production, "{value}");
+        let kinds = world.kinds(&domain).await;
+        let skipped = kinds.contains(&"trial.impossible".to_owned());
+        assert_eq!(skipped, production == 1, "{kinds:?}");
+    }
 }

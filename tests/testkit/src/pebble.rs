@@ -262,6 +262,12 @@ impl Pebble {
         self.process.log().matches("Issued certificate serial").count()
     }
 
+    /// Authorizations that came to an end since it started, by a validation that succeeded.
+    #[must_use]
+    pub fn validated(&self) -> usize {
+        self.process.log().matches("set VALID by completed challenge").count()
+    }
+
     /// Accounts made since it started.
     #[must_use]
     pub fn accounts(&self) -> usize {

@@ -182,12 +182,20 @@ impl Budget {
 
     /// A validation of the name failed.
     pub fn failed(&mut self, domain: &DomainName, now: Timestamp) {
-        let name = domain.as_str().to_owned();
-        for key in [BucketKey::Failures(name.clone()), BucketKey::ConsecutiveFailures(name)] {
-            let limit = self.limit(&key);
-            let bucket = self.buckets.entry(key).or_default();
-            *bucket = bucket.take(limit, 1, now);
-        }
+        self.failed_at_edge(domain, now);
+        self.count(BucketKey::ConsecutiveFailures(domain.as_str().to_owned()), now);
+    }
+
+    /// A validation of the name failed at an edge of ours: the CA counts it within its hour, and it
+    /// is none of a row that someone has to end.
+    pub fn failed_at_edge(&mut self, domain: &DomainName, now: Timestamp) {
+        self.count(BucketKey::Failures(domain.as_str().to_owned()), now);
+    }
+
+    fn count(&mut self, key: BucketKey, now: Timestamp) {
+        let limit = self.limit(&key);
+        let bucket = self.buckets.entry(key).or_default();
+        *bucket = bucket.take(limit, 1, now);
     }
 
     /// A validation of the name succeeded: its row of failures is over.

@@ -89,6 +89,18 @@ fn renewals_are_exempt_as_published() {
 }
 
 #[test]
+fn a_failure_at_an_edge_of_ours_is_counted_as_the_ca_does_and_starts_no_row() {
+    let mut budget = Budget::new(Limits::default());
+    let (name, now) = (DomainName::parse("a.example.com").unwrap(), Timestamp::from_secs(0));
+    budget.failed_at_edge(&name, now);
+    let left = |key| budget.left(&key, now);
+    let (failures, of) = left(BucketKey::Failures(name.to_string()));
+    assert_eq!(failures + 1, of);
+    let (row, of) = left(BucketKey::ConsecutiveFailures(name.to_string()));
+    assert_eq!(row, of);
+}
+
+#[test]
 fn failures_hold_a_name_back_and_a_success_ends_their_row() {
     let mut budget = Budget::new(Limits::default());
     let domain = name("broken.example.com");

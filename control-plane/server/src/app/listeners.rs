@@ -63,6 +63,7 @@ impl Listeners {
     ) -> Result<(), AppError> {
         let edge = EdgeApi {
             store: Arc::clone(&app.store),
+            answers: app.answers.clone(),
             clock: Arc::clone(&app.clock),
             readiness: Arc::clone(&app.catalog) as Arc<dyn Readiness>,
             usage: Arc::new(UsageToXds(Arc::clone(&app.xds))),

@@ -23,6 +23,7 @@ use crate::accounts::Accounts;
 use crate::catalog::{CacheBounds, Catalog, CatalogParts, EdgeTenants, Serving, WildcardZones};
 use crate::certificates::Certificates;
 use crate::config::{self, Config};
+use crate::edge::Answers;
 use crate::last_good::{Keeper, LastGood};
 use crate::metrics::{Sampler, SamplerParts};
 use crate::notify::Sinks;
@@ -45,6 +46,8 @@ const CACHE: CacheBounds = CacheBounds {
 pub struct App {
     /// All state.
     pub store: Arc<dyn Store>,
+    /// The challenges' answers this process published.
+    pub answers: Answers,
     /// Wall time.
     pub clock: Arc<dyn Clock>,
     /// Which domain is next.
@@ -109,6 +112,7 @@ impl App {
             announcer: Arc::clone(&announcements) as Arc<dyn registry::Announcer>,
             notifier: Arc::clone(&notifier),
         };
+        let answers = Answers::default();
         let workflow = Workflow::new(
             Parts {
                 store: Arc::clone(&store),
@@ -117,6 +121,7 @@ impl App {
                 preflight: eyes.preflight(outlook::build(config)),
                 issuers,
                 staging,
+                challenges: Arc::new(answers.clone()),
                 keys: Arc::new(LocalKeys),
                 clock: Arc::clone(&clock),
                 jitter: Arc::clone(&jitter),
@@ -143,6 +148,7 @@ impl App {
         Ok(Self {
             campaigns: Campaigns::new(Arc::clone(&store), Arc::clone(&clock)),
             store,
+            answers,
             clock,
             queue,
             catalog,

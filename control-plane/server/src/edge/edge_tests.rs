@@ -3,8 +3,9 @@ use std::sync::Mutex;
 use axum::body::Body;
 use axum::http::{Method, Request, Response};
 use http_body_util::BodyExt as _;
+use sealwax_core::preflight::Fetched;
 use sealwax_core::store::{Challenge, Change, Expected};
-use sealwax_core::{DomainRecord, Registration, Timestamp};
+use sealwax_core::{Challenges as _, DomainRecord, Registration, Timestamp};
 use sealwax_protocol::ChallengeToken;
 use sealwax_protocol::edge::USAGE_NAMES_MAX;
 use sealwax_store::memory::{Fault, MemoryStore};
@@ -46,6 +47,7 @@ fn pending() -> Says {
 fn api(says: Says, now: i64) -> EdgeApi {
     EdgeApi {
         store: Arc::new(MemoryStore::new(Arc::new(At(Timestamp::from_secs(now))))),
+        answers: Answers::default(),
         clock: Arc::new(At(Timestamp::from_secs(now))),
         readiness: Arc::new(says),
         usage: Arc::new(Hears::default()),
@@ -222,12 +224,55 @@ async fn the_largest_report_allowed_fits() {
     assert_eq!(send(&api, Method::POST, USAGE_PATH, Body::from(report)).await.status(), 204);
 }
 
-#[tokio::test]
-async fn a_store_that_is_away_is_503_and_not_an_unknown_token() {
+const TOKEN: &str = "/edge/v1/challenges/tok";
+
+/// The store refuses this many calls.
+fn failing(times: usize) -> EdgeApi {
     let store = MemoryStore::new(Arc::new(At(Timestamp::from_secs(1))));
-    store.set_faults(Some(Arc::new(|_| Some(Fault::Refused))));
-    let api = EdgeApi { store: Arc::new(store), ..api(pending(), 1) };
-    let answer = send(&api, Method::GET, "/edge/v1/challenges/tok", Body::empty()).await;
+    let left = Mutex::new(times);
+    store.set_faults(Some(Arc::new(move |_| {
+        let mut left = left.lock().unwrap();
+        let fails = *left > 0;
+        *left = left.saturating_sub(1);
+        fails.then_some(Fault::Refused)
+    })));
+    EdgeApi { store: Arc::new(store), ..api(pending(), 1) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_away_is_503_and_not_an_unknown_token() {
+    let api = failing(usize::MAX);
+    let answer = send(&api, Method::GET, TOKEN, Body::empty()).await;
     assert_eq!(answer.status(), 503);
     assert_eq!(answer.headers()["retry-after"], "1");
+    let token = ChallengeToken::parse("tok").unwrap();
+    assert_eq!(api.answers.fetched(&token), Fetched { answered: 0, unanswered: 1 });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_throttled_for_a_moment_is_asked_again_while_the_edge_waits() {
+    let api = failing(3);
+    let started = tokio::time::Instant::now();
+    let answer = send(&api, Method::GET, TOKEN, Body::empty()).await;
+    assert_eq!(answer.status(), 404, "by the store's word");
+    // The filter's callout has a second by default.
+    assert!(started.elapsed() < Duration::from_millis(900), "{:?}", started.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_this_process_published_is_answered_without_the_store_until_it_is_withdrawn() {
+    let api = failing(usize::MAX);
+    let token = ChallengeToken::parse("tok").unwrap();
+    api.answers.published(&Challenge {
+        token: token.clone(),
+        domain: DomainName::parse("a.example.com").unwrap(),
+        key_authorization: "tok.thumb".to_owned(),
+        expires_at: Timestamp::from_secs(60),
+    });
+    let answer = send(&api, Method::GET, TOKEN, Body::empty()).await;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(text(answer).await, "tok.thumb");
+    assert_eq!(api.answers.fetched(&token), Fetched { answered: 1, unanswered: 0 });
+    api.answers.withdrawn(&token);
+    assert_eq!(send(&api, Method::GET, TOKEN, Body::empty()).await.status(), 503);
 }

@@ -1,5 +1,6 @@
 //! The edge API: what the filter in Envoy asks. Never carries a private key.
 
+mod answers;
 mod certificates;
 mod challenges;
 mod usage;
@@ -16,6 +17,8 @@ use sealwax_core::{Clock, Span};
 use sealwax_protocol::DomainName;
 use sealwax_protocol::edge::{CertificateAnswer, USAGE_PATH};
 use sealwax_xds::Peer;
+
+pub use answers::Answers;
 
 use crate::trail::Trail;
 use crate::web::{Bounds, Problem, bound};
@@ -64,6 +67,8 @@ pub trait Usage: Send + Sync + 'static {
 pub struct EdgeApi {
     /// Where challenge answers are.
     pub store: Arc<dyn Store>,
+    /// Those this process published.
+    pub answers: Answers,
     /// When they expire.
     pub clock: Arc<dyn Clock>,
     /// Whether a certificate is ready.

@@ -19,14 +19,15 @@ use async_trait::async_trait;
 use sealwax_core::budget::Limits;
 use sealwax_core::issuer::Issuer;
 use sealwax_core::permission::{Permission, Verdict};
-use sealwax_core::preflight::{Findings, Preflight};
+use sealwax_core::preflight::{Fetched, Findings, Preflight};
 use sealwax_core::record::{KeyType, Registration};
 use sealwax_core::secret::{SealError, SealPlace, Sealer};
-use sealwax_core::store::{Change, Entry, Expected, Store};
+use sealwax_core::store::{Challenge, Change, Entry, Expected, Store};
 use sealwax_core::{
-    Clock, Delivery, DomainRecord, Jitter, Notice, Notifier, PrivateKey, SealedKey, Span, Timestamp,
+    Challenges, Clock, Delivery, DomainRecord, Jitter, Notice, Notifier, PrivateKey, SealedKey,
+    Span, Timestamp,
 };
-use sealwax_protocol::DomainName;
+use sealwax_protocol::{ChallengeToken, DomainName};
 use sealwax_store::memory::MemoryStore;
 use sealwax_workflow::{Announcer, Ask, KeyError, KeyMaker, Parts, Settings, Workflow};
 use zeroize::Zeroizing;
@@ -136,6 +137,27 @@ impl Preflight for Outlook {
     }
 }
 
+/// What the test says of the edges' questions, for every token; and what is known of answers.
+#[derive(Default)]
+pub(crate) struct Edges {
+    pub(crate) fetched: std::sync::Mutex<Fetched>,
+    pub(crate) known: std::sync::Mutex<Vec<ChallengeToken>>,
+}
+
+impl Challenges for Edges {
+    fn published(&self, challenge: &Challenge) {
+        self.known.lock().unwrap().push(challenge.token.clone());
+    }
+
+    fn withdrawn(&self, token: &ChallengeToken) {
+        self.known.lock().unwrap().retain(|known| known != token);
+    }
+
+    fn fetched(&self, _token: &ChallengeToken) -> Fetched {
+        *self.fetched.lock().unwrap()
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct Heard(pub(crate) std::sync::Mutex<Vec<DomainName>>);
 
@@ -196,6 +218,7 @@ pub(crate) struct World {
     pub(crate) staging: Option<Arc<MemoryCa>>,
     pub(crate) platform: Arc<Platform>,
     pub(crate) outlook: Arc<Outlook>,
+    pub(crate) edges: Arc<Edges>,
     pub(crate) heard: Arc<Heard>,
     pub(crate) receiver: Arc<Receiver>,
     pub(crate) limits: BTreeMap<String, Limits>,
@@ -240,6 +263,7 @@ impl World {
                 },
             )),
             outlook: Arc::default(),
+            edges: Arc::default(),
             heard: Arc::new(Heard::default()),
             receiver: Arc::new(Receiver::default()),
             limits: BTreeMap::new(),
@@ -266,6 +290,7 @@ impl World {
                     .iter()
                     .map(|staging| ("memory".to_owned(), tripped(staging)))
                     .collect(),
+                challenges: Arc::clone(&self.edges) as Arc<dyn Challenges>,
                 keys: Arc::new(QuickKeys),
                 clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
                 jitter: Arc::new(NoJitter),

@@ -1,6 +1,8 @@
 //! Several control planes on one DynamoDB endpoint, each with an Envoy of its own.
 
 #[cfg(test)]
+mod challenges;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod kms;

@@ -70,3 +70,38 @@ async fn a_first_handshake_gets_its_certificate_with_a_look_before_it() {
     line.visitor().unwrap().visit(line.https(), "blog.example.com").await.unwrap();
     assert_eq!((line.pebble.orders(), line.pebble.certificates()), (1, 1));
 }
+
+#[tokio::test]
+async fn a_zone_that_fails_is_told_as_that_and_not_as_a_closed_port() {
+    let settings = LineSettings { preflight: true, ..LineSettings::default() };
+    let line = Line::start(settings).await.unwrap();
+    let admin = line.control_plane.admin();
+    let domain = "shop.example.com";
+    line.pebble.dns().forget(domain).await.unwrap();
+    admin.register(domain).await.unwrap();
+    assert!(line.visitor().unwrap().visit(line.https(), domain).await.is_err());
+    let record = admin.await_state(domain, "refused", PATIENCE).await.unwrap();
+    assert_eq!(record["failure"]["cause"], "dns_failed", "{record}");
+    let told = explained(&admin, domain).await;
+    let forward = told["forward"].as_str().unwrap();
+    assert!(forward.contains("seen from here: A: the name servers answered"), "{forward}");
+    assert!(forward.contains("Repair the domain's DNS"), "{forward}");
+}
+
+#[tokio::test]
+async fn caa_records_of_an_aliass_target_are_told_where_they_stand() {
+    let settings = LineSettings { preflight: true, ..LineSettings::default() };
+    let line = Line::start(settings).await.unwrap();
+    let admin = line.control_plane.admin();
+    let (domain, target) = ("shop.example.com", "shops.host.example");
+    line.pebble.dns().alias(domain, target).await.unwrap();
+    line.pebble.dns().authorize(target, "issue", "other.example").await.unwrap();
+    admin.register(domain).await.unwrap();
+    assert!(line.visitor().unwrap().visit(line.https(), domain).await.is_err());
+    let record = admin.await_state(domain, "refused", PATIENCE).await.unwrap();
+    assert_eq!(record["failure"]["cause"], "caa_forbids", "{record}");
+    let change = explained(&admin, domain).await["change"].as_str().unwrap().to_owned();
+    let line = format!("\n{target}. IN CAA 0 issue \"pebble.letsencrypt.org\"\n");
+    assert!(change.contains(&line), "{change}");
+    assert!(!change.contains(&format!("\n{domain}. IN CAA")), "{change}");
+}
