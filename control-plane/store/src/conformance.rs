@@ -79,6 +79,7 @@ pub async fn run(subject: &Subject) {
     changes::readers_do_not_disturb_each_other(subject).await;
     listing::due_domains_come_oldest_first(subject).await;
     listing::a_domain_is_due_at_one_time_only(subject).await;
+    listing::small_pages_of_what_is_due_are_fair(subject).await;
     listing::a_walk_over_what_is_due_goes_on_while_it_changes(subject).await;
     listing::pages_add_up_to_everything(subject).await;
     listing::selections_select(subject).await;

@@ -58,6 +58,8 @@ pub struct Call {
     pub units: f64,
     /// What went wrong with it.
     pub fault: Option<WireFault>,
+    /// A transaction's client request token.
+    pub token: Option<String>,
 }
 
 type Decide = dyn FnMut(&str) -> Option<WireFault> + Send;
@@ -141,7 +143,8 @@ impl Wire {
         let fault = lock(&self.decide).as_mut().and_then(|decide| decide(&operation));
         let number = {
             let mut calls = lock(&self.calls);
-            calls.push(Call { operation: operation.clone(), index, units: 0.0, fault });
+            let token = body.get("ClientRequestToken").and_then(Value::as_str).map(str::to_owned);
+            calls.push(Call { operation: operation.clone(), index, units: 0.0, fault, token });
             calls.len() - 1
         };
         if let Some(answer) = self.instead(fault, &body) {

@@ -222,6 +222,25 @@ async fn changes_made_together_survive_every_fault_and_are_found_done() {
     assert_eq!(found.iter().map(Option::is_some).collect::<Vec<_>>(), [true, true, false]);
 }
 
+/// DynamoDB refuses a token that it has seen with another payload, and the second attempt has the
+/// trace's version in it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_registers_within_the_trace_of_a_removal_sends_each_payload_under_its_own_token() {
+    let bench = bench().await;
+    let (store, wire) = (&bench.store, &bench.wire);
+    let version = store.write(full_change("again", Expected::Absent)).await.unwrap();
+    store.remove(&domain("again"), version).await.unwrap();
+    wire.take_calls();
+    store.write(full_change("again", Expected::Absent)).await.unwrap();
+    let tokens: Vec<_> = wire.take_calls().into_iter().filter_map(|call| call.token).collect();
+    assert!(tokens.len() == 2 && tokens[0] != tokens[1], "{tokens:?}");
+    // One payload that is sent twice keeps its token.
+    wire.fail("TransactWriteItems", WireFault::TransactionConflict, 1);
+    store.write(full_change("once", Expected::Absent)).await.unwrap();
+    let tokens: Vec<_> = wire.take_calls().into_iter().filter_map(|call| call.token).collect();
+    assert!(tokens.len() == 2 && tokens[0] == tokens[1], "{tokens:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn colliding_transactions_are_tried_again() {
     let bench = bench().await;

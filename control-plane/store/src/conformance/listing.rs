@@ -59,6 +59,25 @@ pub(super) async fn due_domains_come_oldest_first(subject: &Subject) {
     assert!(due(subject, EARLY, 1_000).await.is_empty());
 }
 
+/// However the store spreads them, what is oldest comes among the first, page by small page.
+pub(super) async fn small_pages_of_what_is_due_are_fair(subject: &Subject) {
+    for n in 0..96_u64 {
+        let at = Timestamp::from_millis(1_000 + n);
+        put(subject, wanted_at(&format!("fair-{n}"), at), Expected::Absent).await;
+    }
+    for limit in [1, 5] {
+        let found = due(subject, EARLY, limit).await;
+        let place = |n: usize| found.iter().position(|met| *met == domain(&format!("fair-{n}")));
+        for n in 0..3 {
+            let place = place(n).unwrap();
+            assert!(place < 48, "number {n} comes as number {place} in pages of {limit}");
+        }
+    }
+    for n in 0..96 {
+        put(subject, record(&format!("fair-{n}")), Expected::Version(RecordVersion(1))).await;
+    }
+}
+
 pub(super) async fn a_walk_over_what_is_due_goes_on_while_it_changes(subject: &Subject) {
     for n in 0..40_u64 {
         let at = Timestamp::from_millis(1_000 + n);

@@ -13,9 +13,13 @@ use super::{DynamoStore, item};
 /// Most domains one page of what is due names.
 const DUE_MAX: usize = 10_000;
 
-/// Where a walk over what is due stands in each shard.
+/// Where a walk over what is due stands in each shard, and whose turn is next: a page that has not
+/// room for all shards goes on where the one before ended, so that none waits for the others' end.
 #[derive(Serialize, Deserialize)]
-struct Walk(Vec<At>);
+struct Walk {
+    turn: usize,
+    shards: Vec<At>,
+}
 
 #[derive(PartialEq, Eq, Serialize, Deserialize)]
 enum At {
@@ -34,8 +38,7 @@ impl DynamoStore {
     ) -> Result<DuePage, StoreError> {
         let limit = limit.clamp(1, DUE_MAX);
         let mut walk = cursor.map_or_else(|| Ok(Walk::start()), Walk::read)?;
-        let on_the_way = walk.0.iter_mut().zip(0..DUE_SHARDS).filter(|(at, _)| **at != At::End);
-        let shards: Vec<_> = on_the_way.take(limit).collect();
+        let shards = walk.next(limit);
         let each = limit / shards.len().max(1);
         let found = shards.into_iter().map(|(at, shard)| self.due_in_shard(shard, at, now, each));
         let mut due: Vec<_> = try_join_all(found).await?.into_iter().flatten().collect();
@@ -81,17 +84,29 @@ impl DynamoStore {
 
 impl Walk {
     fn start() -> Self {
-        Self((0..DUE_SHARDS).map(|_| At::Start).collect())
+        Self { turn: 0, shards: (0..DUE_SHARDS).map(|_| At::Start).collect() }
+    }
+
+    /// So many shards at most that are not at their end, from the one on whose turn it is.
+    fn next(&mut self, limit: usize) -> Vec<(&mut At, u64)> {
+        let (turn, count) = (self.turn, self.shards.len().max(1));
+        let mut open: Vec<_> = self.shards.iter_mut().zip(0..DUE_SHARDS).enumerate().collect();
+        open.rotate_left(turn % count);
+        open.retain(|(_, (at, _))| **at != At::End);
+        open.truncate(limit);
+        self.turn = open.last().map_or(0, |(index, _)| (index + 1) % count);
+        open.into_iter().map(|(_, shard)| shard).collect()
     }
 
     fn read(text: &str) -> Result<Self, StoreError> {
         let walk: Option<Self> = from_text(text);
-        walk.filter(|walk| walk.0.len() == Self::start().0.len()).ok_or_else(foreign_cursor)
+        walk.filter(|walk| walk.shards.len() == Self::start().shards.len())
+            .ok_or_else(foreign_cursor)
     }
 
     /// `None`: it is at its end.
     fn write(&self) -> Result<Option<String>, StoreError> {
-        let ended = self.0.iter().all(|at| *at == At::End);
+        let ended = self.shards.iter().all(|at| *at == At::End);
         (!ended).then(|| to_text(self)).transpose()
     }
 }

@@ -44,20 +44,19 @@ impl DynamoStore {
         tell: bool,
     ) -> Result<RecordVersion, StoreError> {
         check(change)?;
-        let write_id = random_id()?;
         let domain = &change.record.domain;
         let first = match change.expected {
             Expected::Absent => 1,
             Expected::Version(RecordVersion(version)) => version + 1,
         };
-        match self.attempt(change, tell, first, None, &write_id).await? {
+        match self.attempt(change, tell, first, None).await? {
             Outcome::Done => Ok(RecordVersion(first)),
             Outcome::Refused(Some(found)) => {
                 if change.expected == Expected::Absent && found.contains_key(attribute::GONE) {
                     // Registered again: its versions go on where those before ended.
                     let trace = item::read_number(&found, attribute::RECORD_VERSION)?;
                     let next = trace + 1;
-                    return match self.attempt(change, tell, next, Some(trace), &write_id).await? {
+                    return match self.attempt(change, tell, next, Some(trace)).await? {
                         Outcome::Done => Ok(RecordVersion(next)),
                         Outcome::Refused(_) => Err(lost(domain)),
                     };
@@ -68,19 +67,21 @@ impl DynamoStore {
         }
     }
 
+    /// Each attempt has an id of its own: it is a transaction's client request token too, and a
+    /// token that comes again with another payload is refused (IdempotentParameterMismatch).
     async fn attempt(
         &self,
         change: &Change,
         tell: bool,
         version: u64,
         trace: Option<u64>,
-        write_id: &str,
     ) -> Result<Outcome, StoreError> {
+        let write_id = random_id()?;
         let key = keys::record_key(&change.record.domain);
-        let record = self.record(change, version, trace, write_id)?;
+        let record = self.record(change, version, trace, &write_id)?;
         let update = record.into_update(&self.table, key)?;
         let others = self.others(change, version)?;
-        self.commit(&change.record.domain, update, others, tell, write_id).await
+        self.commit(&change.record.domain, update, others, tell, &write_id).await
     }
 
     /// What a change writes besides the record.
