@@ -216,11 +216,16 @@ fn unreadable(step: Step, seen: &Seen, said: &str) -> IssueError {
 }
 
 const fn gone(step: Step, status: u16) -> bool {
-    let of_order = matches!(
+    let of_something = matches!(
         step,
-        Step::Order | Step::Authorization | Step::Challenge | Step::Finalize | Step::Certificate
+        Step::Order
+            | Step::Authorization
+            | Step::Challenge
+            | Step::Finalize
+            | Step::Certificate
+            | Step::RenewalInfo
     );
-    of_order && matches!(status, 404 | 410)
+    of_something && matches!(status, 404 | 410)
 }
 
 fn with_kind(problem: &Problem, words: &str) -> String {

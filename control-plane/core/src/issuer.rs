@@ -105,7 +105,8 @@ pub trait Issuer: Send + Sync + 'static {
     /// Fetches the chain of a valid order.
     async fn download(&self, order_url: &str) -> Result<Chain, IssueError>;
 
-    /// When to renew the certificate with this ARI identifier; `None` if the CA has no ARI.
+    /// When to renew the certificate with this ARI identifier; `None` if the CA has no ARI,
+    /// [`IssueError::OrderGone`] if it does not know the certificate.
     async fn renewal_info(&self, ari_id: &str) -> Result<Option<RenewalInfo>, IssueError>;
 
     /// Revokes a certificate (leaf, DER) this account issued (RFC 8555 section 7.6).
@@ -178,8 +179,9 @@ pub enum IssueError {
         /// What was seen.
         detail: String,
     },
-    /// The order is not there any more.
-    #[error("the order is gone: {detail}")]
+    /// The order is not there any more, or not yet: a CA answers from copies that lag behind. Of
+    /// [`Issuer::renewal_info`]: the CA does not know the certificate.
+    #[error("the CA does not have it: {detail}")]
     OrderGone {
         /// The CA's words.
         detail: String,

@@ -18,6 +18,20 @@ const FIRST_ASK_WITHIN: Span = Span::from_secs(6 * 3_600);
 const ASK_MAX: Span = Span::from_secs(12 * 3_600);
 /// After a question without an answer: what depends on it comes anyway, only by another rule.
 const ASK_AGAIN: Span = Span::from_secs(3_600);
+/// After the CA said that it does not know the certificate: a day, because it seldom learns.
+const ASK_UNKNOWN: Span = Span::from_secs(86_400);
+/// It is not asked about a certificate again that it did not know so often in a row.
+const UNKNOWN_MAX: u8 = 5;
+/// A certificate younger than this is not renewed because of a window that was over, or nearly,
+/// when the CA first said one: whoever answers so answers so about the next one too. Doubled with
+/// each certificate in a row that was renewed so.
+const HURRY_MIN: Span = Span::from_secs(86_400);
+/// No more of its life than this, 1/3, is waited for that reason: then it is renewed in any case.
+const HURRY_PART: u64 = 3;
+/// A renewal before this part of the life, 1/2, on the CA's word came in a hurry.
+const HURRIED_PART: u64 = 2;
+/// Doublings counted: a third of any life is reached long before.
+const HURRIES_MAX: u8 = 10;
 /// The last part of the life, 1/20: no window of a CA makes a renewal later than this.
 const EMERGENCY_PART: u64 = 20;
 /// Two warnings about an imported certificate are at least this far apart.
@@ -31,6 +45,26 @@ pub struct Watch {
     /// The CA's window, once it has said one; the renewal's moment was chosen in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Window>,
+    /// How often in a row the CA did not know the certificate.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unknown: u8,
+    /// How many certificates in a row were renewed before half of their life, because the CA's
+    /// windows began so soon.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub hurries: u8,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_zero(count: &u8) -> bool {
+    *count == 0
+}
+
+impl Watch {
+    /// To be looked at then, and nothing known yet.
+    #[must_use]
+    pub const fn at(look_at: Timestamp) -> Self {
+        Self { look_at, window: None, unknown: 0, hurries: 0 }
+    }
 }
 
 /// The time a CA suggests for a renewal (RFC 9773 section 4.2).
@@ -52,12 +86,25 @@ pub fn begun(facts: &CertificateFacts, now: Timestamp, jitter: &dyn Jitter) -> O
         }
         CertificateSource::Imported => facts.not_before + facts.lifetime().scale(2, 3),
     };
-    Some(Watch { look_at, window: None })
+    Some(Watch::at(look_at))
+}
+
+/// The watch over a certificate that takes the place of the one before: it knows how many in a row
+/// were renewed in a hurry.
+#[must_use]
+pub fn taken_over(begun: Option<Watch>, before: &DomainRecord, now: Timestamp) -> Option<Watch> {
+    let hurried = before.certificate.as_ref().is_some_and(|old| {
+        let told = before.watch.as_ref().is_some_and(|watch| watch.window.is_some());
+        told && now < old.not_before + old.lifetime().scale(1, HURRIED_PART)
+    });
+    let hurries = before.watch.as_ref().filter(|_| hurried).map_or(0, |watch| watch.hurries + 1);
+    begun.map(|watch| Watch { hurries: hurries.min(HURRIES_MAX), ..watch })
 }
 
 /// What the CA said about the renewal, in the record. A moment is chosen in the window once and
-/// kept until the window moves; it is never in the last part of the life. `true`: the window is
-/// new.
+/// kept until the window moves; it is never in the last part of the life, and not at its very
+/// begin unless the CA changed its mind: a window that was still to come and moved, as after a
+/// revocation, is followed at once. `true`: the window is new.
 #[must_use]
 pub fn informed(
     mut record: DomainRecord,
@@ -68,13 +115,22 @@ pub fn informed(
     let Some(facts) = &mut record.certificate else { return (record, false) };
     let window = Window { start: info.start, end: info.end };
     let known = record.watch.as_ref().and_then(|watch| watch.window);
+    let hurries = record.watch.as_ref().map_or(0, |watch| watch.hurries);
     let moved = known != Some(window);
     if moved && window.start < window.end {
-        facts.renew_at = Some(chosen(window, facts, jitter));
+        let changed = known.is_some_and(|known| known.end > now);
+        let earliest = if changed { Timestamp::default() } else { unhurried(facts, hurries) };
+        facts.renew_at = Some(chosen(window, facts, jitter).max(earliest));
     }
     let look_at = now + info.retry_after.min(ASK_MAX);
-    record.watch = Some(Watch { look_at, window: Some(window) });
+    record.watch = Some(Watch { window: Some(window), hurries, ..Watch::at(look_at) });
     (record, moved)
+}
+
+/// Before this a certificate is not renewed on the CA's first word.
+fn unhurried(facts: &CertificateFacts, hurries: u8) -> Timestamp {
+    let wait = HURRY_MIN.scale(1 << hurries.min(HURRIES_MAX), 1);
+    facts.not_before + wait.min(facts.lifetime().scale(1, HURRY_PART))
 }
 
 /// A moment in the window, uniformly (RFC 9773 section 4.2), before it becomes an emergency.
@@ -94,6 +150,19 @@ pub fn uninformed(mut record: DomainRecord, now: Timestamp, jitter: &dyn Jitter)
     record
 }
 
+/// The CA does not know the certificate (404): asked again rarely, and after some times no more.
+/// The moment of the renewal stays as it is.
+#[must_use]
+pub fn not_known(mut record: DomainRecord, now: Timestamp, jitter: &dyn Jitter) -> DomainRecord {
+    record.watch = record.watch.take().and_then(|watch| {
+        let unknown = watch.unknown.saturating_add(1);
+        let spread = ASK_UNKNOWN.scale(jitter.permille().min(1000), 10_000);
+        let look_at = now + ASK_UNKNOWN + spread;
+        (unknown < UNKNOWN_MAX).then_some(Watch { look_at, unknown, ..watch })
+    });
+    record
+}
+
 /// The CA has no renewal information: it is not asked about this certificate again.
 #[must_use]
 pub fn unknown(record: DomainRecord) -> DomainRecord {
@@ -106,8 +175,7 @@ pub fn unknown(record: DomainRecord) -> DomainRecord {
 pub fn warned(mut record: DomainRecord, now: Timestamp) -> DomainRecord {
     let end = record.certificate.as_ref().map_or(now, |facts| facts.not_after);
     let left = end.since(now);
-    record.watch = (left > Span::ZERO)
-        .then(|| Watch { look_at: now + left.scale(1, 2).max(WARN_MIN), window: None });
+    record.watch = (left > Span::ZERO).then(|| Watch::at(now + left.scale(1, 2).max(WARN_MIN)));
     record
 }
 

@@ -77,6 +77,47 @@ fn a_revoked_certificate_is_due_at_once() {
     assert!(crate::apply::due(&revoked, at(30 * DAY)).is_some());
 }
 
+/// Whatever the CA calls the past: also one that moves with each answer.
+#[test]
+fn a_window_that_is_always_over_renews_once_a_day_at_most_and_ever_more_rarely() {
+    let (mut held, mut now, mut renewals) = (record(CertificateSource::Acme), 0, Vec::new());
+    while now < 89 * DAY {
+        now += 6 * 3600;
+        held = informed(held, &info(now - 200, now - 100), at(now), &Fixed(500)).0;
+        if crate::apply::due(&held, at(now)).is_none() {
+            continue;
+        }
+        renewals.push(now);
+        let mut next = facts(CertificateSource::Acme);
+        (next.not_before, next.not_after) = (at(now), at(now + 90 * DAY));
+        next.renew_at = Some(at(now + 60 * DAY));
+        held.watch = taken_over(begun(&next, at(now), &Fixed(500)), &held, at(now));
+        held.certificate = Some(next);
+    }
+    let days: Vec<_> = renewals.iter().map(|at| at / DAY).collect();
+    assert_eq!(days, [1, 3, 7, 15, 31, 61], "a day, two, four, … and a third of the life");
+}
+
+#[test]
+fn a_window_that_was_still_to_come_and_is_over_now_renews_at_once() {
+    let (told, _) =
+        informed(record(CertificateSource::Acme), &info(50 * DAY, 52 * DAY), at(60), &Fixed(0));
+    let (revoked, _) = informed(told, &info(10, 20), at(7 * 3600), &Fixed(1000));
+    assert!(crate::apply::due(&revoked, at(7 * 3600)).is_some(), "an hour after issuance too");
+}
+
+#[test]
+fn a_certificate_the_ca_does_not_know_is_asked_about_daily_and_then_no_more() {
+    let mut record = record(CertificateSource::Acme);
+    let (moment, mut asked) = (renew_at(&record), Vec::new());
+    while let Some(watch) = record.watch.clone() {
+        asked.push(watch.look_at);
+        record = not_known(record, watch.look_at, &Fixed(0));
+    }
+    assert!(asked.windows(2).all(|two| two[1].since(two[0]).secs() >= DAY), "{asked:?}");
+    assert_eq!((asked.len(), renew_at(&record)), (5, moment));
+}
+
 #[test]
 fn no_answer_changes_nothing_but_when_it_is_asked_again() {
     let before = record(CertificateSource::Acme);
@@ -117,6 +158,7 @@ proptest! {
         let emergency = at(90 * DAY - 90 * DAY / 20);
         prop_assert!(renew_at(&told) <= emergency);
         prop_assert!(width == 0 || renew_at(&told) >= at(start).min(emergency));
-        prop_assert!(width == 0 || renew_at(&told) <= at(start + width));
+        // Not on its first day: see the windows that are always over.
+        prop_assert!(width == 0 || renew_at(&told) <= at((start + width).max(DAY)));
     }
 }

@@ -15,6 +15,7 @@ mod issuers;
 mod keys;
 mod lanes;
 mod lease_watch;
+mod missing;
 mod notify;
 mod outcome;
 mod parts;

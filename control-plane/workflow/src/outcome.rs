@@ -1,6 +1,6 @@
 //! How a run ends: a certificate, a failure, or the schedule.
 
-use sealwax_core::certificate::{CertificateSource, Chain, verify};
+use sealwax_core::certificate::{CertificateSource, Chain, ChainError, verify};
 use sealwax_core::failure::bounded_detail;
 use sealwax_core::issuer::{IssueError, Refusal};
 use sealwax_core::record::Work;
@@ -9,6 +9,7 @@ use sealwax_core::{
     Cause, DomainRecord, Failure, SealedKey, Timestamp, TrialOrder, Who, apply, schedule, watch,
 };
 
+use crate::missing;
 use crate::run::{Progress, Run, RunError, Workflow};
 use crate::step::{bug, event, failed_now, failure_event, in_run_wait, stored_token};
 use crate::trial::is_unplaced;
@@ -45,6 +46,9 @@ impl Workflow {
         let key = self.open(&domain, &sealed).await?;
         let mut facts = match verify(&chain, &key, &domain, now, CertificateSource::Acme) {
             Ok(facts) => facts,
+            Err(ChainError::NotYetValid(from)) if missing::is_soon(from, now) => {
+                return self.wait_until_valid(run, from).await;
+            }
             Err(error) => {
                 let detail = format!("the CA's certificate cannot be served: {error}");
                 return self.give_up(run, &Refusal { cause: Cause::CaProtocol, detail }).await;
@@ -58,7 +62,8 @@ impl Workflow {
         let detail = format!("serial {}, valid until {}", facts.serial, facts.not_after);
         tracing::info!(%domain, serial = %facts.serial, not_after = %facts.not_after, "{kind}");
         let withdraw = stored_token(&run.record);
-        let watch = watch::begun(&facts, now, &*parts.jitter);
+        let begun = watch::begun(&facts, now, &*parts.jitter);
+        let watch = watch::taken_over(begun, &run.record, now);
         let mut issued = apply::issued(run.record.clone(), facts).map_err(bug)?;
         issued.watch = watch;
         let own = self.shared.budgets.succeeded(issuer, &issued, now);
@@ -122,6 +127,11 @@ impl Workflow {
             self.pause(run, wait).await?;
             self.keep_lease(run).await?;
             return Ok(Progress::Onward);
+        }
+        if let IssueError::OrderGone { detail } = &error
+            && let Some(progress) = self.look_again(run, detail).await?
+        {
+            return Ok(progress);
         }
         if trial {
             if let Some(progress) = self.trial_error(run, &error).await? {

@@ -104,6 +104,8 @@ pub(crate) struct Run {
     pub(crate) seen: Option<Box<Findings>>,
     /// What happened since the last write: told with the next one.
     pub(crate) untold: Vec<LifecycleEvent>,
+    /// How often the CA did not have what it had.
+    pub(crate) missing: u32,
     /// The run's place to act; given up while it waits.
     place: Option<OwnedSemaphorePermit>,
 }
@@ -194,6 +196,7 @@ impl Workflow {
             forbidden: Vec::new(),
             seen: None,
             untold: Vec::new(),
+            missing: 0,
             place: None,
         }))
     }

@@ -1,6 +1,6 @@
 //! Looking at certificates between their issuance and their renewal, and after their domain left.
 
-use sealwax_core::issuer::RenewalInfo;
+use sealwax_core::issuer::{IssueError, RenewalInfo};
 use sealwax_core::store::{CertificateChange, Change, LifecycleEvent};
 use sealwax_core::{DomainRecord, Span, Timestamp, apply, watch};
 
@@ -36,6 +36,9 @@ impl Workflow {
                 self.watched(run, told, planned.into_iter().collect()).await
             }
             Ok(None) => self.watched(run, watch::unknown(record), Vec::new()).await,
+            Err(IssueError::OrderGone { .. }) => {
+                self.watched(run, watch::not_known(record, now, jitter), Vec::new()).await
+            }
             Err(error) => {
                 tracing::debug!(domain = %record.domain, %error, "no renewal information");
                 self.watched(run, watch::uninformed(record, now, jitter), Vec::new()).await

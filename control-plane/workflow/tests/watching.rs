@@ -220,3 +220,29 @@ async fn an_imported_certificate_is_warned_about() {
     assert!((3..15).contains(&count), "{count}");
     assert_eq!(world.ca.orders_for(&domain), 1);
 }
+
+/// A CA that always answers that it is time.
+#[tokio::test(start_paused = true)]
+async fn a_ca_whose_windows_are_always_over_does_not_renew_all_day() {
+    let world = World::new();
+    let domain = world.register("a.example.com").await;
+    world.process("one").run(&domain, Ask::Demand).await.unwrap();
+    let start = world.clock.now();
+    world.ca.suggest_for_all(window(start - DAY, start - Span::from_secs(60)));
+    live(&world, &domain, start + DAY.scale(20, 1)).await;
+    assert_eq!(world.ca.orders_for(&domain), 5, "after 1, 2, 4 and 8 days");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_certificate_whose_renewal_the_ca_does_not_know_is_hardly_asked_about() {
+    let world = World::new();
+    let domain = world.register("a.example.com").await;
+    let error = || IssueError::OrderGone { detail: "404".to_owned() };
+    world.ca.fail("renewal_info", std::iter::repeat_with(error).take(5000));
+    world.process("one").run(&domain, Ask::Demand).await.unwrap();
+    let fallback = renew_at(&world, &domain).await;
+    live(&world, &domain, fallback - Span::from_secs(1)).await;
+    assert_eq!(world.ca.failures_left("renewal_info"), 5000 - 5, "daily, five times");
+    live(&world, &domain, fallback + Span::from_secs(1)).await;
+    assert_eq!(world.ca.orders_for(&domain), 2, "renewed all the same");
+}

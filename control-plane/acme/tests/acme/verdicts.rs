@@ -156,7 +156,7 @@ async fn renewal_windows_are_read_as_commanded() {
     let reversed = issuer.renewal_info(&ari_id).await;
     assert!(matches!(reversed, Err(IssueError::Protocol { .. })), "{reversed:?}");
     let unknown = issuer.renewal_info("AAAA.AAAA").await;
-    assert!(matches!(unknown, Err(IssueError::Protocol { .. })), "{unknown:?}");
+    assert!(matches!(unknown, Err(IssueError::OrderGone { .. })), "{unknown:?}");
 }
 
 #[tokio::test]

@@ -34,6 +34,8 @@ struct State {
     suggested_for: Option<String>,
     asked: usize,
     relinquished: usize,
+    ahead: Span,
+    for_all: bool,
 }
 
 struct Placed {
@@ -83,6 +85,22 @@ impl MemoryCa {
         self.state.lock().unwrap().renewal_info = Some(info);
     }
 
+    /// Suggests this time for every certificate.
+    pub(crate) fn suggest_for_all(&self, info: RenewalInfo) {
+        let mut state = self.state.lock().unwrap();
+        (state.renewal_info, state.for_all) = (Some(info), true);
+    }
+
+    /// How many of the failures that were ordered are left.
+    pub(crate) fn failures_left(&self, call: &'static str) -> usize {
+        self.state.lock().unwrap().faults.get(call).map_or(0, VecDeque::len)
+    }
+
+    /// Certificates begin so much later than now.
+    pub(crate) fn date_ahead(&self, span: Span) {
+        self.state.lock().unwrap().ahead = span;
+    }
+
     /// How often it was asked when to renew.
     pub(crate) fn asked(&self) -> usize {
         self.state.lock().unwrap().asked
@@ -110,7 +128,8 @@ impl MemoryCa {
     fn sign(&self, csr: &[u8]) -> Chain {
         let der = csr.to_vec().into();
         let mut request = rcgen::CertificateSigningRequestParams::from_der(&der).unwrap();
-        let now = i64::try_from(self.clock.now().secs()).unwrap();
+        let ahead = self.state.lock().unwrap().ahead;
+        let now = i64::try_from((self.clock.now() + ahead).secs()).unwrap();
         let moment = |secs: i64| time::OffsetDateTime::from_unix_timestamp(secs).unwrap();
         request.params.not_before = moment(now);
         request.params.not_after = moment(now + i64::try_from(LIFE.secs()).unwrap());
@@ -213,7 +232,7 @@ impl Issuer for MemoryCa {
         let mut state = self.state.lock().unwrap();
         state.asked += 1;
         let first = state.suggested_for.get_or_insert_with(|| ari_id.to_owned()) == ari_id;
-        Ok(state.renewal_info.clone().filter(|_| first))
+        Ok(state.renewal_info.clone().filter(|_| first || state.for_all))
     }
 
     async fn revoke(&self, _leaf_der: &[u8]) -> Result<(), IssueError> {
