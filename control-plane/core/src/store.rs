@@ -225,6 +225,11 @@ pub trait Store: Send + Sync + 'static {
     /// until they expire.
     async fn remove(&self, domain: &DomainName, version: RecordVersion) -> Result<(), StoreError>;
 
+    /// As [`Self::remove`], of a domain that was removed before and whose removal is told.
+    async fn forget(&self, domain: &DomainName, version: RecordVersion) -> Result<(), StoreError> {
+        self.remove(domain, version).await
+    }
+
     /// A page of the domains whose `wake_at` is not after `now`. From page to page the walk goes
     /// from old to young, as far as the index allows: its shards are walked side by side. What
     /// becomes due behind it is for the next walk. The index may lag: the caller re-checks the

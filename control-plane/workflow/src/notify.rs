@@ -11,7 +11,7 @@ impl Workflow {
     /// Deletes what is left of a domain that was removed.
     pub(crate) async fn forget(&self, run: &mut Run) -> Result<Progress, RunError> {
         if let Expected::Version(version) = run.expected {
-            self.shared.parts.store.remove(&run.record.domain, version).await?;
+            self.shared.parts.store.forget(&run.record.domain, version).await?;
         }
         Ok(Progress::Rest(None))
     }

@@ -110,6 +110,16 @@ async fn what_is_written_is_counted_and_told() {
 }
 
 #[tokio::test]
+async fn a_removal_that_was_told_is_not_counted_again_when_its_trace_is_forgotten() {
+    let Stores { metrics, store, .. } = stores();
+    let version = store.write(change("a.example.com", "domain.removed")).await.unwrap();
+    store.forget(&name("a.example.com"), version).await.unwrap();
+    let removed = "sealwax_lifecycle_events_total{kind=\"domain.removed\"}";
+    assert_eq!(value(&metrics, removed), Some(1.0));
+    assert!(store.load(&[name("a.example.com")]).await.unwrap()[0].is_none());
+}
+
+#[tokio::test]
 async fn what_was_not_written_is_not_told() {
     let Stores { metrics, feed, memory, store, .. } = stores();
     store.write(change("a.example.com", "domain.registered")).await.unwrap();

@@ -182,6 +182,10 @@ impl Store for MeteredStore {
         Ok(())
     }
 
+    async fn forget(&self, domain: &DomainName, version: RecordVersion) -> Result<(), StoreError> {
+        self.timed("remove", self.inner.forget(domain, version)).await
+    }
+
     async fn due(
         &self,
         now: Timestamp,
