@@ -160,6 +160,7 @@ pub fn issued(
         preflight: None,
         preflight_waived: false,
         trials: None,
+        departure: None,
         ..record
     })
 }
@@ -173,6 +174,7 @@ pub fn imported(record: DomainRecord, facts: CertificateFacts) -> DomainRecord {
         certificate: Some(facts),
         failure: if idle { None } else { record.failure },
         trials: if idle { None } else { record.trials },
+        departure: None,
         watch: None,
         erase_at: None,
         preflight: None,
@@ -268,17 +270,10 @@ pub fn postponed(
     DomainRecord { work, failure: Some(failure), lease: None, ..record }
 }
 
-/// The domain has left: it is parked, and what it has is deleted when the grace is over.
-#[must_use]
-pub fn left(record: DomainRecord, detail: &str, erase_at: Timestamp) -> DomainRecord {
-    let erase_at = record.certificate.as_ref().map(|_| erase_at);
-    DomainRecord { erase_at, watch: None, ..parked(record, Cause::PlatformGone, detail) }
-}
-
 /// The grace is over: the certificate and its key are deleted with this very record.
 #[must_use]
 pub fn erased(record: DomainRecord) -> DomainRecord {
-    DomainRecord { certificate: None, erase_at: None, watch: None, ..record }
+    DomainRecord { certificate: None, erase_at: None, watch: None, departure: None, ..record }
 }
 
 /// The platform removed it: what was is over, and only notices are left of it.

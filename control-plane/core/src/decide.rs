@@ -1,6 +1,7 @@
 //! What to do next about a domain: pure and total.
 
 use crate::certificate::CertificateSource;
+use crate::departure;
 use crate::failure::Cause;
 use crate::issuer::{OrderChallenge, OrderStatus, OrderView, Refusal};
 use crate::notice::{self, Notice};
@@ -27,6 +28,8 @@ pub struct Sight {
     pub looked: bool,
     /// The budget has room for the order that is about to be placed.
     pub reserved: bool,
+    /// Someone came to it: reason enough to ask about a parked domain.
+    pub visited: bool,
     /// This run wrote notices: it delivers them at once.
     pub notices: bool,
 }
@@ -105,7 +108,8 @@ pub enum Step {
     },
     /// Say that an imported certificate comes to its end.
     Warn,
-    /// Delete the certificate and the key of a domain that has left.
+    /// Ask the platform about a domain that has left, and delete its certificate and key when it
+    /// has said so often enough.
     Erase,
     /// Deliver a notice.
     Notify(Box<Notice>),
@@ -172,6 +176,7 @@ pub fn decide(record: &DomainRecord, sight: &Sight, holder: &str, now: Timestamp
             .or_else(|| notice(record, sight, now))
             .unwrap_or_else(|| Step::Rest(record.wake_at())),
         Work::Parked if record.erase_at.is_some_and(|at| at <= now) => Step::Erase,
+        Work::Parked if sight.visited && departure::may_be_asked(record, now) => Step::Confirm,
         Work::Parked => notice(record, sight, now).unwrap_or_else(|| Step::Rest(record.wake_at())),
         Work::Wanted { .. } if !sight.permitted => Step::Confirm,
         Work::Wanted { .. } if preflight::is_due(record) && !sight.looked => Step::Look,

@@ -120,7 +120,7 @@ impl Cause {
                 "The platform's permission endpoint refused the domain; allow it there."
             }
             Self::PlatformGone => {
-                "The platform's permission endpoint says that the domain has left; register it again if it is back."
+                "Nothing if the domain has left; else let the platform's permission endpoint answer with 2xx: it is asked again, at the next visit too."
             }
             Self::PlatformUnavailable => {
                 "Repair the platform's permission endpoint ([permission] ask_url)."

@@ -12,6 +12,7 @@
 
 pub mod apply;
 pub mod backoff;
+pub mod brake;
 pub mod budget;
 pub mod campaign;
 pub mod certificate;
@@ -19,6 +20,7 @@ mod challenges;
 pub mod clock;
 pub mod dead_letters;
 pub mod decide;
+pub mod departure;
 pub mod failure;
 pub mod health;
 pub mod issuer;
@@ -33,10 +35,12 @@ pub mod timestamp;
 pub mod trial;
 pub mod watch;
 
+pub use brake::{Brake, Departing};
 pub use certificate::{CertificateFacts, CertificateSource, Chain};
 pub use challenges::{Challenges, NoEdges};
 pub use clock::{Clock, Jitter};
 pub use decide::{Sight, Step, TrialStep, decide};
+pub use departure::Departure;
 pub use failure::{Cause, Failure, Who};
 pub use notice::{Delivery, Notice, Notifier, Receiver};
 pub use record::{DomainRecord, DomainState, Lease, Registration, Work};

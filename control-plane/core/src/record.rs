@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::budget::BudgetState;
 use crate::campaign::Replacing;
 use crate::certificate::{CertificateFacts, CertificateSource};
+use crate::departure::Departure;
 use crate::failure::Failure;
 use crate::notice::{self, Notice};
 use crate::preflight::Findings;
@@ -69,6 +70,9 @@ pub struct DomainRecord {
     /// Whether it is tried in staging first; kept while its last validation failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trials: Option<Trials>,
+    /// What the platform said while it says that the domain is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub departure: Option<Departure>,
     /// When it was registered.
     pub created_at: Timestamp,
     /// When it was last written.
@@ -173,6 +177,7 @@ impl DomainRecord {
             preflight: None,
             preflight_waived: false,
             trials: None,
+            departure: None,
             created_at: now,
             updated_at: now,
         }

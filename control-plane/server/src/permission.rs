@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use moka::Expiry;
 use moka::future::Cache;
 use reqwest::{Client, StatusCode, Url};
+use sealwax_core::departure::VISIT_WAITING;
 use sealwax_core::failure::bounded_detail;
 use sealwax_core::permission::{Permission, Verdict};
 use sealwax_protocol::DomainName;
@@ -14,6 +15,10 @@ use crate::config;
 
 /// Most answers remembered, of either kind.
 const REMEMBERED_MAX: u64 = 100_000;
+
+/// A domain that is gone is asked about several times before anything comes of it: each answer must
+/// be a new one, so none is remembered for longer than the shortest time between two questions.
+const GONE_AGE_MAX: Duration = VISIT_WAITING.duration();
 
 /// Every registered domain is allowed: the registration is the platform's word.
 #[derive(Clone, Copy, Debug)]
@@ -112,7 +117,8 @@ impl Expiry<DomainName, Verdict> for Life {
     ) -> Option<Duration> {
         Some(match verdict {
             Verdict::Granted => self.positive,
-            Verdict::Gone | Verdict::Denied => self.negative,
+            Verdict::Gone => self.negative.min(GONE_AGE_MAX),
+            Verdict::Denied => self.negative,
             Verdict::Unknown { .. } => Duration::ZERO,
         })
     }
@@ -197,6 +203,15 @@ mod tests {
         assert!(matches!(endpoint.ask(&domain()).await, Verdict::Unknown { .. }));
         asked.status.store(200, Ordering::SeqCst);
         assert_eq!(endpoint.ask(&domain()).await, Verdict::Granted);
+    }
+
+    #[test]
+    fn that_a_domain_is_gone_is_not_remembered_until_it_is_asked_again() {
+        let hour = Duration::from_secs(3_600);
+        let life = Life { positive: hour, negative: hour };
+        let kept = |verdict| life.expire_after_create(&domain(), &verdict, Instant::now()).unwrap();
+        assert!(kept(Verdict::Gone) < sealwax_core::departure::APART.duration());
+        assert_eq!(kept(Verdict::Denied), hour);
     }
 
     #[tokio::test]

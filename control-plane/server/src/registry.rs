@@ -9,7 +9,9 @@ use sealwax_core::notice::{self, Nobody};
 use sealwax_core::store::{
     CertificateChange, Change, Expected, LifecycleEvent, Page, Selection, Store, StoreError, Stored,
 };
-use sealwax_core::{Clock, DomainRecord, Notifier, Registration, Timestamp, Work, apply};
+use sealwax_core::{
+    Clock, DomainRecord, Notifier, Registration, Timestamp, Work, apply, departure,
+};
 use sealwax_protocol::{ChallengeToken, DomainName};
 use sealwax_workflow::Lane;
 
@@ -260,7 +262,8 @@ impl Registry {
             None => DomainRecord::registered(domain.clone(), registration.clone(), now),
             Some(stored) => {
                 let parked = stored.record.work == Work::Parked;
-                if stored.record.registration == *registration && !parked {
+                let doubted = stored.record.departure.is_some();
+                if stored.record.registration == *registration && !parked && !doubted {
                     return None;
                 }
                 let mut record =
@@ -268,9 +271,9 @@ impl Registry {
                 if parked {
                     record.work = Work::Idle;
                     record.failure = None;
-                    record.erase_at = None;
                 }
-                record
+                // Whoever registers a domain says that it is not gone.
+                departure::returned(record)
             }
         };
         let wanted = if self.rules.on_register { apply::demand(&record, now) } else { None };

@@ -177,6 +177,23 @@ async fn a_parked_domain_may_have_a_certificate_again() {
 }
 
 #[tokio::test]
+async fn who_registers_a_domain_that_is_said_to_be_gone_says_that_it_is_not() {
+    let world = world(false);
+    let domain = name("a.example.com");
+    world.registry.put(&domain, tenant("t")).await.unwrap();
+    let now = Timestamp::from_secs(1_000);
+    world
+        .edit(&domain, |record| {
+            let heard = departure::heard(record, now).unwrap();
+            let jitter = crate::system::SystemJitter::default();
+            *record = departure::doubted(heard, "gone", now, &jitter);
+        })
+        .await;
+    let put = world.registry.put(&domain, tenant("t")).await.unwrap();
+    assert!(!put.created && put.record.failure.is_none() && put.record.departure.is_none());
+}
+
+#[tokio::test]
 async fn issuing_at_registration_is_stored_and_then_announced() {
     let world = world(true);
     let domain = name("a.example.com");

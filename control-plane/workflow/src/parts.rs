@@ -60,6 +60,9 @@ pub struct Settings {
     pub limits: BTreeMap<String, Limits>,
     /// How long a domain that has left keeps its certificate and key.
     pub gone_grace: Span,
+    /// Most domains parked within an hour because the platform says that they are gone, and most
+    /// of their certificates erased, on all control planes; more trips the brake.
+    pub gone_per_hour: u64,
 }
 
 impl Parts {

@@ -9,7 +9,7 @@ use sealwax_core::preflight::Findings;
 use sealwax_core::store::{
     Change, EVENTS_PER_CHANGE_MAX, Entry, Expected, LifecycleEvent, StoreError,
 };
-use sealwax_core::{DomainRecord, Sight, Span, Timestamp, apply, decide};
+use sealwax_core::{DomainRecord, Sight, Span, Timestamp, apply, decide, departure};
 use sealwax_protocol::DomainName;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::budget::Budgets;
 use crate::dead_letters::DeadLetterList;
+use crate::departures::Departures;
 use crate::issuers::Houses;
 use crate::lease_watch::LeaseWatch;
 use crate::parts::{Parts, Settings};
@@ -74,6 +75,7 @@ pub(crate) struct Shared {
     pub(crate) budgets: Budgets,
     pub(crate) houses: Houses,
     pub(crate) dead_letters: DeadLetterList,
+    pub(crate) departures: Departures,
     /// Domains acted on at a time; a run gives its place up while it only waits.
     pub(crate) acting: Arc<Semaphore>,
     /// Questions about renewals at a time: they wait for a CA without a place to act, and must
@@ -129,6 +131,7 @@ impl Workflow {
         let budgets = Budgets::new(&parts.store, &settings.limits);
         let houses = Houses::default();
         let dead_letters = DeadLetterList::new(Arc::clone(&parts.store));
+        let departures = Departures::new(Arc::clone(&parts.store), settings.gone_per_hour);
         let asking = Semaphore::new(ASKING_MAX);
         let shared = Shared {
             parts,
@@ -137,6 +140,7 @@ impl Workflow {
             budgets,
             houses,
             dead_letters,
+            departures,
             acting,
             asking,
             lease_ids,
@@ -180,14 +184,16 @@ impl Workflow {
         // Demand and due time are applied in memory: the first effect's write makes them last.
         let asked = match ask {
             Ask::Demand => {
-                apply::demand(&stored.record, now).or_else(|| apply::due(&stored.record, now))
+                let record = &stored.record;
+                let wanted = apply::demand(record, now).or_else(|| departure::visited(record, now));
+                wanted.or_else(|| apply::due(record, now))
             }
             Ask::Due => apply::due(&stored.record, now),
         };
         Ok(Some(Run {
             record: asked.unwrap_or(stored.record),
             expected: Expected::Version(stored.version),
-            sight: Sight::default(),
+            sight: Sight { visited: ask == Ask::Demand, ..Sight::default() },
             tries: 0,
             deadline,
             fresh_at: Instant::now(),

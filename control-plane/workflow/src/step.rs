@@ -9,7 +9,7 @@ use sealwax_core::store::{Challenge, Change, LifecycleEvent, StoreError};
 use sealwax_core::{
     Cause, DomainRecord, PrivateKey, SealedKey, Span, Step, Timestamp, Work, apply,
 };
-use sealwax_core::{Failure, backoff};
+use sealwax_core::{Failure, backoff, departure};
 use sealwax_protocol::{ChallengeToken, DomainName};
 use tokio::time::Instant;
 
@@ -75,21 +75,23 @@ impl Workflow {
     async fn confirm(&self, run: &mut Run) -> Result<Progress, RunError> {
         let record = run.record.clone();
         let asked = self.shared.parts.permission.ask(&record.domain);
-        match self.unless_stopping(asked).await? {
+        let verdict = self.unless_stopping(asked).await?;
+        if departure::is_parked(&record) {
+            return self.doubt(run, verdict).await;
+        }
+        match verdict {
             Verdict::Granted => {
+                run.record.departure = None;
                 run.sight.permitted = true;
                 run.tries = 0;
                 Ok(Progress::Onward)
             }
             Verdict::Denied => {
+                run.record.departure = None;
                 let detail = "the permission endpoint answered no".to_owned();
                 self.give_up(run, &Refusal { cause: Cause::PlatformDenied, detail }).await
             }
-            Verdict::Gone => {
-                let detail = "the permission endpoint answered that the domain has left";
-                let erase_at = self.shared.parts.clock.now() + self.shared.settings.gone_grace;
-                self.settle(run, apply::left(record, detail, erase_at)).await
-            }
+            Verdict::Gone => self.gone(run).await,
             Verdict::Unknown { detail } => {
                 self.again_or(run, None, |flow, record, now| {
                     let cause = Cause::PlatformUnavailable;

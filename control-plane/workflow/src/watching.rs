@@ -1,7 +1,7 @@
-//! Looking at certificates between their issuance and their renewal, and after their domain left.
+//! Looking at certificates between their issuance and their renewal.
 
 use sealwax_core::issuer::{IssueError, RenewalInfo};
-use sealwax_core::store::{CertificateChange, Change, LifecycleEvent};
+use sealwax_core::store::{Change, LifecycleEvent};
 use sealwax_core::{DomainRecord, Span, Timestamp, apply, watch};
 
 use crate::run::{Progress, Run, RunError, Workflow};
@@ -58,22 +58,6 @@ impl Workflow {
         let expiring = event(now, "certificate.expiring", detail);
         let warned = watch::warned(run.record.clone(), now);
         self.watched(run, warned, vec![expiring]).await
-    }
-
-    /// Deletes the certificate and the key of a domain that has left.
-    pub(crate) async fn erase(&self, run: &mut Run) -> Result<Progress, RunError> {
-        let now = self.shared.parts.clock.now();
-        let domain = run.record.domain.clone();
-        let detail = "the domain left and its grace is over".to_owned();
-        let change = Change {
-            certificate: CertificateChange::Remove,
-            events: vec![event(now, "certificate.erased", detail)],
-            ..Change::of(apply::erased(run.record.clone()), run.expected)
-        };
-        self.release(run, change).await?;
-        tracing::info!(%domain, "the certificate and key of a domain that left are deleted");
-        self.shared.parts.announcer.changed(&domain);
-        Ok(Progress::Onward)
     }
 
     async fn watched(

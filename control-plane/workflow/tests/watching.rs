@@ -1,4 +1,4 @@
-//! Between issuance and renewal: the CA's renewal information, domains that left, notifications.
+//! Between issuance and renewal: the CA's renewal information, notifications.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
@@ -6,7 +6,7 @@ mod common;
 
 use std::sync::atomic::Ordering;
 
-use common::{GONE_GRACE, World};
+use common::World;
 use sealwax_core::issuer::{IssueError, RenewalInfo};
 use sealwax_core::permission::Verdict;
 use sealwax_core::store::{Change, Expected, Store as _};
@@ -85,27 +85,6 @@ async fn a_ca_that_does_not_say_never_keeps_a_renewal_back() {
     let fallback = renew_at(&world, &domain).await;
     live(&world, &domain, fallback + Span::from_secs(1)).await;
     assert_eq!(world.ca.orders_for(&domain), 2);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_domain_that_left_is_parked_and_its_keys_are_deleted_after_the_grace() {
-    let world = World::new();
-    let domain = world.register("a.example.com").await;
-    world.process("one").run(&domain, Ask::Demand).await.unwrap();
-    *world.platform.0.lock().unwrap() = Verdict::Gone;
-    let due = renew_at(&world, &domain).await;
-    live(&world, &domain, due).await;
-    let entry = world.entry(&domain).await;
-    assert_eq!(entry.stored.record.state(), DomainState::Parked);
-    assert!(entry.certificate.is_some(), "served until the grace is over");
-    assert_eq!(entry.stored.record.wake_at(), Some(due + GONE_GRACE));
-    live(&world, &domain, due + GONE_GRACE).await;
-    let entry = world.entry(&domain).await;
-    assert!(entry.certificate.is_none() && entry.stored.record.certificate.is_none());
-    assert_eq!(entry.stored.record.wake_at(), None);
-    assert_eq!(world.ca.orders_for(&domain), 1, "renewals stopped");
-    assert!(world.receiver.kinds().contains(&"domain.parked".to_owned()));
-    assert_eq!(kinds(&world, &domain).await[0], "certificate.erased");
 }
 
 #[tokio::test(start_paused = true)]

@@ -229,7 +229,7 @@ async fn a_rate_limit_defers_without_another_order() {
 async fn nothing_is_ordered_unless_the_platform_agrees() {
     for (verdict, state) in [
         (Verdict::Denied, DomainState::Refused),
-        (Verdict::Gone, DomainState::Parked),
+        (Verdict::Gone, DomainState::Deferred),
         (Verdict::Unknown { detail: "500".into() }, DomainState::Deferred),
     ] {
         let world = World::new();

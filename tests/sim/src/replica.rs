@@ -132,6 +132,7 @@ impl Replica {
                 (STAGING.to_owned(), Limits::staging()),
             ]),
             gone_grace: Span::from_secs(86_400),
+            gone_per_hour: 20,
         };
         let queue = Queue::new(Workflow::new(parts, settings));
         tokio::spawn(queue.clone().serve(stop.clone()));

@@ -91,6 +91,7 @@ fn world() -> World {
 /// The API over a registry, without a process around it.
 pub(crate) fn api(registry: Registry, certificates: Certificates, feed: Feed) -> AdminApi {
     let dead_letters = DeadLetterList::new(Arc::clone(&certificates.store));
+    let departures = Departures::new(Arc::clone(&certificates.store), 20);
     let campaigns =
         Campaigns::new(Arc::clone(&certificates.store), Arc::clone(&certificates.clock));
     AdminApi {
@@ -99,6 +100,7 @@ pub(crate) fn api(registry: Registry, certificates: Certificates, feed: Feed) ->
         accounts: Accounts::default(),
         campaigns,
         dead_letters,
+        departures,
         health: Arc::new(Well(Ok(()))),
         fleet: Arc::new(NoParts),
         feed,

@@ -209,6 +209,8 @@ pub(super) const KINDS: &[(&str, &str)] = &[
     ("domain.removed", "removed"),
     ("domain.refused", "someone must act: the platform is told"),
     ("domain.parked", "parked: the platform is told"),
+    ("domain.returned", "the platform knows it again"),
+    ("platform.gone", "the platform says that it is gone: asked again before it is parked"),
     ("renewal.requested", "a new certificate was asked for"),
     ("renewal.planned", "the certificate authority suggested when to renew"),
     ("preflight.seen", "the domain was looked at as a CA would"),

@@ -2,7 +2,9 @@
 
 use sealwax_core::preflight::{Findings, Sighting};
 use sealwax_core::store::LifecycleEvent;
-use sealwax_core::{Cause, DomainRecord, DomainState, Failure, Timestamp, Trials, Venue, Who};
+use sealwax_core::{
+    Cause, DomainRecord, DomainState, Failure, Timestamp, Trials, Venue, Who, departure,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -143,14 +145,7 @@ fn act(failure: &Failure) -> String {
 fn next(record: &DomainRecord, now: Timestamp) -> String {
     let state = record.state();
     if state == DomainState::Parked {
-        return record.erase_at.map_or_else(
-            || "Nothing, until it is registered again.".to_owned(),
-            |at| {
-                format!(
-                    "Its certificate and key are deleted at {at}, unless it is registered again."
-                )
-            },
-        );
+        return parked(record);
     }
     if record.work.in_flight() && record.resting_until().is_none() {
         return "The order is being worked on.".to_owned();
@@ -165,6 +160,18 @@ fn next(record: &DomainRecord, now: Timestamp) -> String {
         None => {
             "A certificate is issued when the first handshake or request asks for it.".to_owned()
         }
+    }
+}
+
+fn parked(record: &DomainRecord) -> String {
+    let gone = departure::is_parked(record);
+    let visit = if gone { " A visit is reason to ask the platform again." } else { "" };
+    match record.erase_at {
+        Some(at) => format!(
+            "The platform is asked again at {at}, and its certificate and key are deleted when it \
+             says over an hour that it is gone, unless it is registered again.{visit}"
+        ),
+        None => format!("Nothing, until it is registered again.{visit}"),
     }
 }
 

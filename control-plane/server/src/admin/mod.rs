@@ -6,6 +6,7 @@ mod batch;
 mod campaign;
 mod certificate;
 mod dashboard;
+mod departures;
 mod domains;
 mod explain;
 mod fleet;
@@ -29,8 +30,8 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post, put};
-use sealwax_workflow::DeadLetterList;
 use sealwax_workflow::campaign::Campaigns;
+use sealwax_workflow::{DeadLetterList, Departures};
 use tokio_util::sync::CancellationToken;
 
 use crate::accounts::Accounts;
@@ -46,6 +47,7 @@ pub(crate) use batch::LINE_BYTES_MAX;
 pub use batch::{BatchLine, BatchResult};
 pub use campaign::{CampaignBody, CampaignView};
 pub use certificate::Exported;
+pub use departures::DeparturesView;
 pub use domains::RegistrationBody;
 pub use explain::{Explanation, Moment, PreflightView, SightingView};
 pub use fleet::{BudgetView, EdgeView, EdgesView, Fleet, FleetView, LaneView, NackView};
@@ -76,6 +78,8 @@ pub struct AdminApi {
     pub campaigns: Campaigns,
     /// What the platform could not be told.
     pub dead_letters: DeadLetterList,
+    /// Whether too many domains are said to be gone.
+    pub departures: Departures,
     /// Whether the process can do its work.
     pub health: Arc<dyn Health>,
     /// The process's own parts.
@@ -116,6 +120,8 @@ impl AdminApi {
             .route("/v1/domains/{domain}/explain", get(domains::explain))
             .route("/v1/issuers/{issuer}/account/rollover", post(issuers::rollover))
             .route("/v1/issuers/{issuer}/account/contact", post(issuers::contact))
+            .route("/v1/departures", get(departures::show))
+            .route("/v1/departures/release", post(departures::release))
             .route("/v1/campaign", get(campaign::show).post(campaign::start))
             .route("/v1/campaign/pause", post(campaign::pause))
             .route("/v1/campaign/resume", post(campaign::resume))

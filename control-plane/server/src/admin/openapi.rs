@@ -5,7 +5,10 @@ use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{batch, campaign, certificate, domains, fleet, health, issuers, notifications, stream};
+use super::{
+    batch, campaign, certificate, departures, domains, fleet, health, issuers, notifications,
+    stream,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -29,6 +32,8 @@ use super::{batch, campaign, certificate, domains, fleet, health, issuers, notif
         issuers::adopt,
         issuers::rollover,
         issuers::contact,
+        departures::show,
+        departures::release,
         campaign::start,
         campaign::show,
         campaign::pause,

@@ -101,6 +101,22 @@ async fn what_was_given_up_is_listed_newest_first() {
 }
 
 #[tokio::test]
+async fn a_brake_on_parking_is_shown_and_released() {
+    let world = world();
+    let now = Timestamp::from_secs(1_767_225_600);
+    for _ in 0..=20 {
+        world.api.departures.admit(sealwax_core::Departing::Parked, now).await.unwrap();
+    }
+    let (status, view) = world.json(Method::GET, "/v1/departures", "").await;
+    assert_eq!((status, &view["held"], &view["parked"]), (200, &json!(true), &json!(20)));
+    let (status, view) = world.json(Method::POST, "/v1/departures/release", "").await;
+    assert_eq!((status, &view["held"]), (200, &json!(false)));
+    assert!(view["released_until"].is_string(), "{view}");
+    let (_, view) = world.json(Method::GET, "/v1/departures", "").await;
+    assert_eq!((&view["held"], &view["parked"]), (&json!(false), &json!(0)));
+}
+
+#[tokio::test]
 async fn a_campaign_is_started_steered_and_shown() {
     let world = world();
     let send = async |method, path: &str, body: &str| {

@@ -75,6 +75,7 @@ impl Listeners {
             accounts: app.accounts.clone(),
             campaigns: app.campaigns.clone(),
             dead_letters: DeadLetterList::new(Arc::clone(&app.store)),
+            departures: app.departures.clone(),
             health: Arc::new(ProcessHealth::new(app, stops.asked.clone())),
             fleet: Arc::new(ProcessFleet::new(app)),
             feed: app.watch.feed.clone(),

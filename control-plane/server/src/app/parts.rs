@@ -8,7 +8,7 @@ use sealwax_core::store::Store;
 use sealwax_core::{Clock, Jitter, Notifier, Span};
 use sealwax_store::{DynamoStore, RemoteSettings, Upkeep, open_embedded, open_remote};
 use sealwax_workflow::campaign::Campaigns;
-use sealwax_workflow::{Parts, Queue, Settings, Workflow};
+use sealwax_workflow::{Departures, Parts, Queue, Settings, Workflow};
 use sealwax_xds::{XdsConfig, XdsServer};
 
 use super::announcements::Announcements;
@@ -66,6 +66,8 @@ pub struct App {
     pub accounts: Accounts,
     /// Replacing many certificates.
     pub campaigns: Campaigns,
+    /// Whether too many domains are said to be gone.
+    pub departures: Departures,
     /// Tells the platform.
     pub notifier: Arc<dyn Notifier>,
     /// Whom it tells.
@@ -147,6 +149,7 @@ impl App {
         let watch = eyes.watch(sampler);
         Ok(Self {
             campaigns: Campaigns::new(Arc::clone(&store), Arc::clone(&clock)),
+            departures: Departures::new(Arc::clone(&store), config.renewal.gone_per_hour),
             store,
             answers,
             clock,
@@ -198,6 +201,7 @@ fn settings(config: &Config) -> Settings {
         concurrency: config.issuance.concurrency,
         limits: issuers::limits(config),
         gone_grace: config.renewal.gone_grace,
+        gone_per_hour: config.renewal.gone_per_hour,
     }
 }
 

@@ -19,7 +19,7 @@ use crate::feed::Feed;
 use crate::metrics::{
     Activity, BudgetBoard, CampaignBoard, CensusBoard, IssuerBoard, MeteredIssuer, MeteredNotifier,
     MeteredPermission, MeteredPreflight, MeteredSource, MeteredStore, Metrics, Sampler,
-    take_census, watch_budgets, watch_campaign,
+    take_census, watch_budgets, watch_campaign, watch_departures,
 };
 use crate::traces::Traces;
 use crate::trail::Trail;
@@ -64,6 +64,8 @@ impl Watch {
         tasks.spawn(watch_budgets(queue, at, budgets, metrics, stop.clone()));
         let (board, metrics) = (Arc::clone(&self.campaign), self.metrics.clone());
         tasks.spawn(watch_campaign(app.campaigns.clone(), board, metrics, stop.clone()));
+        let (departures, at) = (app.departures.clone(), Arc::clone(&clock));
+        tasks.spawn(watch_departures(departures, at, self.metrics.clone(), stop.clone()));
         let (board, metrics) = (Arc::clone(&self.census), self.metrics.clone());
         tasks.spawn(take_census(store, clock, census_rate, board, metrics, stop.clone()));
     }

@@ -326,6 +326,29 @@ async fn in_an_outage_the_last_good_copy_serves_what_is_not_in_memory() {
     assert!(matches!(after.catalog.lookup(EDGE, &known).await, Lookup::Absent));
 }
 
+/// It is served, and each visit is a reason to ask the platform again, once in a while.
+#[tokio::test]
+async fn a_parked_domain_is_served_and_looked_at_again_by_who_comes_to_it() {
+    let fixture = fixture();
+    let domain = name("a.example.com");
+    fixture.register(&domain).await;
+    fixture.certify(&domain, "a.example.com").await;
+    let stored =
+        fixture.store.load(std::slice::from_ref(&domain)).await.unwrap().remove(0).unwrap();
+    let now = SystemClock.now();
+    let left = sealwax_core::departure::left(stored.stored.record, "gone", now);
+    let change = Change::of(left, Expected::Version(stored.stored.version));
+    fixture.store.write(change).await.unwrap();
+    let standing = fixture.catalog.standing(&domain).await.unwrap();
+    assert!(standing.is_doubted());
+    assert!(fixture.catalog.peek(EDGE, &domain).is_none(), "memory alone asks nobody");
+    assert!(matches!(fixture.catalog.lookup(EDGE, &domain).await, Lookup::Ready(_)));
+    assert!(
+        matches!(fixture.catalog.peek(EDGE, &domain), Some(Lookup::Ready(_))),
+        "asked just now"
+    );
+}
+
 /// INV-8: what got into the store by whatever way is not served unless it fits.
 #[tokio::test]
 async fn a_stored_certificate_for_another_name_is_not_served() {

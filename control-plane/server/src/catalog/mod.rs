@@ -15,6 +15,7 @@ mod filling;
 mod known;
 mod loader;
 mod readiness;
+mod revisits;
 mod serving;
 mod standing;
 
@@ -37,6 +38,7 @@ use cache::StandingCache;
 use filling::Filling;
 use known::Says;
 use loader::{Line, Load, Loader};
+use revisits::Revisits;
 pub use serving::{EdgeTenants, Serving, WildcardZones};
 pub use standing::{Held, Standing};
 
@@ -69,6 +71,7 @@ pub struct Catalog {
     loader: Loader,
     clock: Arc<dyn Clock>,
     demand: OnceLock<Queue>,
+    revisits: Revisits,
     serving: Serving,
     filling: Filling,
 }
@@ -81,7 +84,8 @@ impl Catalog {
         let cache =
             Arc::new(StandingCache::new(bounds, Arc::clone(&clock), Arc::clone(&parts.jitter)));
         let loader = Loader::start(parts, Arc::clone(&cache));
-        Self { cache, loader, clock, demand: OnceLock::new(), serving, filling: Filling::default() }
+        let (demand, revisits) = (OnceLock::new(), Revisits::default());
+        Self { cache, loader, clock, demand, revisits, serving, filling: Filling::default() }
     }
 
     /// Where demand goes. Until this is called nothing is demanded.
@@ -224,8 +228,8 @@ impl Catalog {
     fn ask(&self, domain: &DomainName, standing: &Standing, lane: Lane) {
         let waits = matches!(standing, Standing::Waiting { idle: true, .. })
             || matches!(standing, Standing::Ready(held) if held.due(self.clock.now()));
-        if waits
-            && self.serving.on_handshake
+        if self.serving.on_handshake
+            && (waits || (standing.is_doubted() && self.revisits.admits(domain)))
             && let Some(queue) = self.demand.get()
         {
             queue.submit(domain, lane, Ask::Demand);
@@ -297,6 +301,7 @@ impl CertificateSource for Catalog {
         }
         match own {
             // Demand is for lookup alone to start.
+            ref doubted if doubted.is_doubted() && self.revisits.may_admit(name) => return None,
             Standing::Waiting { .. } => return None,
             Standing::Ready(ref held) if held.due(self.now()) => return None,
             Standing::Ready(_) => return Some(self.answer(&own)),

@@ -7,7 +7,7 @@ use sealwax_core::certificate::{CertificateFacts, verify};
 use sealwax_core::record::{DomainRecord, DomainState, Work};
 use sealwax_core::secret::{SealPlace, Sealer};
 use sealwax_core::store::{Entry, StoredCertificate};
-use sealwax_core::{Cause, PrivateKey, Timestamp};
+use sealwax_core::{Cause, PrivateKey, Timestamp, departure};
 use sealwax_protocol::DomainName;
 use sealwax_xds::{Importance, ServedCertificate};
 use zeroize::Zeroizing;
@@ -33,6 +33,8 @@ pub enum Standing {
         next_attempt_at: Option<Timestamp>,
         /// The platform said no.
         denied: bool,
+        /// The platform says that it is gone: a visit is reason to ask again.
+        gone: bool,
         /// Whose it is.
         tenant: Option<Arc<str>>,
     },
@@ -46,6 +48,8 @@ pub struct Held {
     pub served: Arc<ServedCertificate>,
     /// What is known about it.
     pub facts: CertificateFacts,
+    /// It is parked, because the platform said that it is gone: a visit is reason to ask again.
+    pub parked: bool,
     /// Whose it is.
     pub tenant: Option<Arc<str>>,
     /// Memory it takes, roughly.
@@ -60,6 +64,17 @@ impl Standing {
             Self::Ready(held) => held.tenant.as_deref(),
             Self::Waiting { tenant, .. } | Self::Failed { tenant, .. } => tenant.as_deref(),
             Self::Unknown => None,
+        }
+    }
+}
+
+impl Standing {
+    /// The platform said that it is gone, so nothing is done for it until it says otherwise.
+    pub(super) fn is_doubted(&self) -> bool {
+        match self {
+            Self::Ready(held) => held.parked,
+            Self::Failed { gone, .. } => *gone,
+            Self::Waiting { .. } | Self::Unknown => false,
         }
     }
 }
@@ -101,6 +116,7 @@ fn without_certificate(record: &DomainRecord) -> Standing {
                 denied: failure.is_some_and(|failure| {
                     matches!(failure.cause, Cause::PlatformDenied | Cause::PlatformGone)
                 }),
+                gone: failure.is_some_and(|failure| failure.cause == Cause::PlatformGone),
                 tenant,
             }
         }
@@ -128,7 +144,8 @@ async fn open(
     let served = encode(domain, certificate, &key).map_err(|error| error.to_string())?;
     let served = served.with_importance(importance(record));
     let bytes = certificate.chain.pem().len() + 2 * key.expose().len();
-    Ok(Held { served: Arc::new(served), facts, tenant: tenant(record), bytes })
+    let parked = departure::is_parked(record);
+    Ok(Held { served: Arc::new(served), facts, parked, tenant: tenant(record), bytes })
 }
 
 fn tenant(record: &DomainRecord) -> Option<Arc<str>> {

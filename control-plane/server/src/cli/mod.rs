@@ -9,6 +9,7 @@ mod certs;
 mod client;
 mod colour;
 mod completions;
+mod departures;
 mod doctor;
 mod domains;
 mod exit;
@@ -67,6 +68,7 @@ async fn run(arguments: Arguments, output: &mut Output) -> Outcome {
             DomainCommand::List(list) => domains::list(&client()?, output, &list).await,
             DomainCommand::Remove(names) => domains::remove(&client()?, output, &names).await,
             DomainCommand::Renew(renew) => domains::renew(&client()?, output, &renew).await,
+            DomainCommand::ReleaseParking => departures::release(&client()?, output).await,
             DomainCommand::Import(from) => import::run(&client()?, output, from).await,
         },
         Command::Cert { command } => cert::run(&client()?, output, command).await,

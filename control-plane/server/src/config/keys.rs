@@ -249,6 +249,8 @@ keys! {
         "How often the schedule is looked at for renewals and retries that are due. With a long backlog less often, up to a minute apart.";
     RENEWAL_GONE_GRACE: Span = renewal.gone_grace, seconds(0, 90 * 86_400), Value("7d"),
         "How long a domain that has left, by the platform's word, keeps its certificate and key.";
+    RENEWAL_GONE_PER_HOUR: u64 = renewal.gone_per_hour, Allowed::Integer { min: 1, max: 10_000_000 }, Value("20"),
+        "Most domains that all control planes together park within an hour because the platform says that they are gone, and most of their certificates erased. One more stops both for a day, or until `sealwax domain release-parking`: it is rather the platform's mistake.";
     LIMITS_ORDERS: u64 = limits.orders_per_3h, Allowed::Integer { min: 1, max: 10_000_000 }, Unset("as published"),
         "New orders of one account in three hours.";
     LIMITS_REGISTERED_DOMAIN: u64 = limits.certificates_per_registered_domain_per_week, Allowed::Integer { min: 1, max: 10_000_000 }, Unset("as published"),

@@ -253,6 +253,8 @@ pub struct Renewal {
     pub sweep_interval: Span,
     /// How long a domain that has left keeps its certificate.
     pub gone_grace: Span,
+    /// Most domains parked, and most certificates of parked ones erased, within an hour.
+    pub gone_per_hour: u64,
 }
 
 /// `[limits]`; `None`: as published.

@@ -31,6 +31,7 @@ pub(super) fn read(reader: &mut Reader) -> Option<Config> {
     let notify = notify::read(reader);
     let sweep_interval = reader.get(&keys::RENEWAL_SWEEP_INTERVAL, None);
     let gone_grace = reader.get(&keys::RENEWAL_GONE_GRACE, None);
+    let gone_per_hour = reader.get(&keys::RENEWAL_GONE_PER_HOUR, None);
     let limits = read_limits(reader);
     let log = reader.get(&keys::TELEMETRY_LOG, None);
     let access_log = reader.optional(&keys::TELEMETRY_ACCESS_LOG, None);
@@ -51,7 +52,11 @@ pub(super) fn read(reader: &mut Reader) -> Option<Config> {
         preflight: preflight?,
         issuance: issuance?,
         notify: notify?,
-        renewal: Renewal { sweep_interval: sweep_interval?, gone_grace: gone_grace? },
+        renewal: Renewal {
+            sweep_interval: sweep_interval?,
+            gone_grace: gone_grace?,
+            gone_per_hour: gone_per_hour?,
+        },
         limits: limits?,
         telemetry: Telemetry {
             log: log?,

@@ -120,6 +120,8 @@ metrics! {
         "Certificates of that campaign: `replaced`, `failed`, `gone` (the domain left), `open` (asked for and not there yet), `waiting` (counted and not asked for).");
     CAMPAIGN_LATE: Gauge = gauge("sealwax_campaign_late", &[],
         "1 if that campaign has not ended and, at its rate, ends after its deadline; otherwise 0.");
+    DEPARTURES_HELD: Gauge = gauge("sealwax_departures_held", &[],
+        "1 while nothing is parked or erased any more, because the platform says of more domains than `[renewal] gone_per_hour` that they are gone; otherwise 0.");
     NOTIFICATIONS: Counter = counter("sealwax_notifications_total", &["outcome"],
         "Events for webhooks, topics and streams: `delivered`, `failed` (tried again, or given up), `waiting` (not tried: the receiver failed before, or too much is under way), `no_receiver` (none is configured for it any more). What is given up is `sealwax_lifecycle_events_total{kind=\"notification.dropped\"}`.");
     LOOKUPS: Counter = counter("sealwax_lookups_total", &["from", "answer"],

@@ -171,6 +171,8 @@ impl Announcer for Heard {
 
 /// How long what a domain that left has is kept.
 pub(crate) const GONE_GRACE: Span = Span::from_secs(7 * 86_400);
+/// Most domains parked within an hour.
+pub(crate) const GONE_PER_HOUR: u64 = 5;
 
 /// The platform's end of the notifications: wants to hear of every public event.
 #[derive(Default)]
@@ -304,6 +306,7 @@ impl World {
                 concurrency: 4,
                 limits: self.limits.clone(),
                 gone_grace: GONE_GRACE,
+                gone_per_hour: GONE_PER_HOUR,
             },
         )
     }

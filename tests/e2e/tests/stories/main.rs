@@ -12,6 +12,8 @@ mod command_line;
 #[cfg(test)]
 mod crashes;
 #[cfg(test)]
+mod departures;
+#[cfg(test)]
 mod events;
 #[cfg(test)]
 mod issuing;

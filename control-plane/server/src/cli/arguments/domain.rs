@@ -18,6 +18,8 @@ pub(in crate::cli) enum DomainCommand {
     Remove(Names),
     /// Ask for new certificates now.
     Renew(Renew),
+    /// Go on parking domains that the platform says are gone, after so many at once stopped it.
+    ReleaseParking,
     /// Register many domains: one a line, or one JSON object a line.
     Import(Import),
 }

@@ -1,5 +1,6 @@
 //! `sealwax doctor`: one line for each check, with what to do about it.
 
+mod departures;
 mod edges;
 mod issuers;
 mod parts;
@@ -123,6 +124,8 @@ async fn from_the_process(client: &AdminClient) -> Vec<Check> {
         Ok(list) => receivers::dead_letters(&list, SystemClock.now()),
         Err(failed) => Check::failed("events given up", failed.message),
     });
+    let brake = client.ask(Method::GET, &["v1", "departures"], &[], NO_BODY).await;
+    checks.push(departures::check(brake));
     checks.push(parts::work(&fleet));
     checks.push(parts::limits(&fleet));
     checks.push(parts::certificates(&fleet));
