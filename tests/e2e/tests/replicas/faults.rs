@@ -23,7 +23,7 @@ const REFUSALS: [(&str, &str); 4] = [
 async fn with_a_copy() -> Site {
     let site = Site::start().await;
     site.a.control_plane.admin().register(KNOWN).await.unwrap();
-    site.visitor().visit(site.b.envoy.https(), KNOWN).await.unwrap();
+    site.served_by_b(KNOWN).await;
     let copy = site.b.control_plane.folder().join("sealwax-last-good").join(KNOWN);
     let copied = wait_until("the copy", PATIENCE, async || copy.exists().then_some(()));
     copied.await.unwrap();

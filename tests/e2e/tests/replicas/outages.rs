@@ -15,7 +15,7 @@ async fn prepared() -> Site {
     for domain in ["known.example.com", "new.example.com"] {
         admin.register(domain).await.unwrap();
     }
-    site.visitor().visit(site.b.envoy.https(), "known.example.com").await.unwrap();
+    site.served_by_b("known.example.com").await;
     assert_eq!(site.issued(), (1, 1));
     site
 }

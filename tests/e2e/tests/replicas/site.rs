@@ -2,8 +2,8 @@
 //! Envoy of its own. The CA validates through A's Envoy.
 
 use sealwax_testkit::{
-    ControlPlane, ControlPlaneSettings, DynamoDb, Envoy, EnvoyPorts, EnvoySettings, Origin, Pebble,
-    PebbleSettings, StoreSettings, TcpProxy, TlsVisitor,
+    ControlPlane, ControlPlaneSettings, DynamoDb, Envoy, EnvoyPorts, EnvoySettings, Origin,
+    PATIENCE, Pebble, PebbleSettings, Served, StoreSettings, TcpProxy, TlsVisitor, wait_until,
 };
 
 pub(crate) struct Replica {
@@ -54,6 +54,16 @@ impl Site {
 
     pub(crate) fn visitor(&self) -> TlsVisitor {
         TlsVisitor::trusting(self.pebble.root_pem()).unwrap()
+    }
+
+    /// What B's Envoy serves for a name that was registered with A: a replica refuses it until the
+    /// change log has told it of the registration.
+    pub(crate) async fn served_by_b(&self, domain: &str) -> Served {
+        let (visitor, b_envoy) = (self.visitor(), self.b.envoy.https());
+        let served = wait_until("B to hear of the registration", PATIENCE, async || {
+            visitor.visit(b_envoy, domain).await.ok()
+        });
+        served.await.unwrap()
     }
 
     /// An Envoy of B that holds nothing yet.
