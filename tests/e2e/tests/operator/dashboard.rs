@@ -63,7 +63,7 @@ async fn a_failing_domain_is_found_explained_and_seen_to_recover_without_a_reloa
     browser.write("broken.example.com").await.unwrap();
     browser.press("Enter", "\r").await.unwrap();
     browser.until_shown("Who must act").await.unwrap();
-    browser.until_shown("The DNS zone must have these records").await.unwrap();
+    browser.until_shown("[edge] public is not set").await.unwrap();
     browser.until_shown("connection_failed").await.unwrap();
 
     // The customer repairs it; someone presses the button; the page tells the rest.
