@@ -11,8 +11,8 @@ use crate::run::{Progress, Run, RunError, Workflow};
 const AHEAD_MAX: Span = Span::from_secs(86_400);
 /// It is looked at again at least this often: the clock may have been set meanwhile.
 const AHEAD_LOOK: Span = Span::from_secs(3_600);
-/// Runs that found no certificate of an order which was finalized, before another order is placed:
-/// about ten minutes.
+/// Runs that found no certificate of an order which was finalized, before another order is placed.
+/// They are a minute, ten and a hundred minutes apart, and a day.
 const RUNS_MAX: u32 = 5;
 
 /// It begins late, and waiting for it is better than another one, which begins later still.
