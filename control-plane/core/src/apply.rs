@@ -199,10 +199,8 @@ pub fn gave_up(
             | Cause::EdgeUnavailable
     );
     let failed = failed(&record, refusal, refused, None, now, jitter);
-    let failure = match refusal.cause {
-        Cause::EdgeUnavailable => at_once(&record, failed, now),
-        _ => failed,
-    };
+    let ours = refusal.cause == Cause::EdgeUnavailable;
+    let failure = if ours { at_once(&record, failed, now) } else { failed };
     DomainRecord {
         trials: trial::after(&record, refusal.cause),
         work: Work::Idle,

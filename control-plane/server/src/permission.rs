@@ -206,6 +206,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "the cache counts by the system's clock")]
     fn that_a_domain_is_gone_is_not_remembered_until_it_is_asked_again() {
         let hour = Duration::from_secs(3_600);
         let life = Life { positive: hour, negative: hour };

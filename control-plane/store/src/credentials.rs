@@ -92,6 +92,11 @@ impl Shared {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "AWS says by wall time when credentials end")]
+fn wall_time() -> SystemTime {
+    SystemTime::now()
+}
+
 impl Found {
     fn must_ask(&self, refusals: u64) -> bool {
         let Some(asked) = self.asked else { return true };
@@ -100,7 +105,7 @@ impl Found {
         }
         let Some(credentials) = &self.credentials else { return true };
         let old = match credentials.expiry() {
-            Some(end) => end <= SystemTime::now() + BEFORE_END,
+            Some(end) => end <= wall_time() + BEFORE_END,
             None => asked.elapsed() >= LIFE,
         };
         old || self.failed.is_some() || self.refusals != refusals
@@ -108,7 +113,7 @@ impl Found {
 
     /// What is not at its end goes on while no other can be had.
     fn answer(&self) -> Result<Credentials, CredentialsError> {
-        let valid = |held: &&Credentials| held.expiry().is_none_or(|end| end > SystemTime::now());
+        let valid = |held: &&Credentials| held.expiry().is_none_or(|end| end > wall_time());
         match self.credentials.as_ref().filter(valid) {
             Some(credentials) => Ok(credentials.clone()),
             None => Err(CredentialsError::provider_error(format!(
@@ -149,7 +154,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_was_refused_or_could_not_be_found_is_asked_for_again_after_a_pause() {
-        let hour = Some(SystemTime::now() + Duration::from_secs(3_600));
+        let hour = Some(wall_time() + Duration::from_secs(3_600));
         let good = found(credentials(hour), None);
         let forever = found(credentials(None), None);
         let none = found(None, Some("the metadata service is away"));
@@ -165,8 +170,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_still_valid_goes_on_while_no_other_can_be_had() {
-        let soon = Some(SystemTime::now() + Duration::from_secs(60));
-        let past = Some(SystemTime::now() - Duration::from_secs(60));
+        let soon = Some(wall_time() + Duration::from_secs(60));
+        let past = Some(wall_time() - Duration::from_secs(60));
         assert!(found(credentials(soon), Some("away")).answer().is_ok());
         let error = found(credentials(past), Some("away")).answer().unwrap_err();
         let said = crate::dynamo::chain(&error);

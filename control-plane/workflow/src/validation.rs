@@ -31,12 +31,8 @@ impl Workflow {
         run: &mut Run,
         error: IssueError,
     ) -> Result<IssueError, RunError> {
-        match error {
-            IssueError::Refused(refusal) => {
-                Ok(IssueError::Refused(self.examined(run, refusal).await?))
-            }
-            other => Ok(other),
-        }
+        let IssueError::Refused(refusal) = error else { return Ok(error) };
+        Ok(IssueError::Refused(self.examined(run, refusal).await?))
     }
 
     /// Why a trial that failed says nothing of production; `None`: it does, or it is none. CAA

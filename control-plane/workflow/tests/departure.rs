@@ -105,7 +105,7 @@ async fn parking_needs_several_answers_over_an_hour_and_erasing_needs_them_again
     let first = world.store.events(&domain, 50).await.unwrap();
     let first = first.iter().rfind(|event| event.kind == "platform.gone").unwrap().at;
     assert!(
-        at.since(first) >= HOUR && asked >= 1 + 3,
+        at.since(first) >= HOUR && asked > 3,
         "{asked} questions in {:?}",
         at.since(first)
     );

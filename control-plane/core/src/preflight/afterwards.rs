@@ -176,7 +176,17 @@ fn is_clear(refusal: &Refusal) -> bool {
         Cause::ChallengeWrong => {
             has(&["response", "status", "authorization", "redirect", "match", "received"])
         }
-        _ => true,
+        Cause::DnsNoRecord
+        | Cause::CaaForbids
+        | Cause::RejectedIdentifier
+        | Cause::CaPaused
+        | Cause::CaRateLimited
+        | Cause::CaUnavailable
+        | Cause::CaAccount
+        | Cause::PlatformDenied
+        | Cause::PlatformGone
+        | Cause::PlatformUnavailable
+        | Cause::EdgeUnavailable => true,
     }
 }
 

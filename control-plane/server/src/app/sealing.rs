@@ -150,12 +150,12 @@ impl ProvenSealer {
 /// No waiting mends it: another key, or, where there is nothing to serve meanwhile, a key or a
 /// store that someone has to name differently.
 fn ends(error: &KeyCheckError, serves: bool) -> bool {
-    match error {
-        KeyCheckError::WrongKey { .. } => true,
+    let named = matches!(
+        error,
         KeyCheckError::Key(SealError::KeyRefused(_))
-        | KeyCheckError::Store(StoreError::Bug { .. } | StoreError::Unreadable { .. }) => !serves,
-        _ => false,
-    }
+            | KeyCheckError::Store(StoreError::Bug { .. } | StoreError::Unreadable { .. })
+    );
+    matches!(error, KeyCheckError::WrongKey { .. }) || (named && !serves)
 }
 
 #[async_trait]

@@ -161,13 +161,9 @@ impl Catalog {
 
     /// What the set of registered names says. What has been served is no stranger.
     fn says(&self, domain: &DomainName) -> Says {
-        match self.filling.known.says(domain) {
-            Says::Registered => Says::Registered,
-            _ if self.cache.stale(domain).is_some() || self.loader.has_copy(domain) => {
-                Says::Registered
-            }
-            nothing => nothing,
-        }
+        let said = self.filling.known.says(domain);
+        let served = || self.cache.stale(domain).is_some() || self.loader.has_copy(domain);
+        if !matches!(said, Says::Registered) && served() { Says::Registered } else { said }
     }
 
     fn refused(&self) -> Standing {
