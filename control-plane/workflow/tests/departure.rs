@@ -104,11 +104,7 @@ async fn parking_needs_several_answers_over_an_hour_and_erasing_needs_them_again
     let asked = world.platform.1.asked.lock().unwrap().len();
     let first = world.store.events(&domain, 50).await.unwrap();
     let first = first.iter().rfind(|event| event.kind == "platform.gone").unwrap().at;
-    assert!(
-        at.since(first) >= HOUR && asked > 3,
-        "{asked} questions in {:?}",
-        at.since(first)
-    );
+    assert!(at.since(first) >= HOUR && asked > 3, "{asked} questions in {:?}", at.since(first));
     assert!(world.receiver.kinds().contains(&"domain.parked".to_owned()));
     assert!(world.entry(&domain).await.certificate.is_some(), "served until the grace is over");
     live(&world, &domain, at + GONE_GRACE + MINUTE.scale(50, 1)).await;
