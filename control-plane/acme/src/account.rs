@@ -1,5 +1,7 @@
 //! The ACME account of an issuer: one for all replicas, its key sealed in the store.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use instant_acme::{Account, AccountCredentials, ExternalAccountKey, Key, NewAccount};
@@ -14,8 +16,11 @@ use crate::ask::{NONCE_ROUNDS_MAX, ask, settle};
 use crate::classify::Failed;
 use crate::directory::Directory;
 use crate::exchange::{Last, Step, recorded};
-use crate::kept::{CREDENTIALS_BYTES, Kept, unreadable};
+use crate::jws::AccountKey;
+use crate::kept::{CREDENTIALS_BYTES, Kept, signing, unreadable};
+use crate::rollover::AccountVault;
 use crate::settings::IssuerSettings;
+use crate::signed::Signer;
 use crate::transport::Transport;
 
 /// What an account is made from and kept in.
@@ -26,6 +31,8 @@ pub(crate) struct AccountSource<'a> {
     pub(crate) store: &'a dyn Store,
     pub(crate) sealer: &'a dyn Sealer,
     pub(crate) clock: &'a dyn Clock,
+    /// Where credentials are replaced. Without it they stay what they are.
+    pub(crate) vault: Option<&'a dyn AccountVault>,
 }
 
 /// An account at work, and the sealed credentials it was made from.
@@ -33,6 +40,17 @@ pub(crate) struct AccountSource<'a> {
 pub(crate) struct Loaded {
     pub(crate) account: Account,
     pub(crate) sealed: SealedKey,
+    /// Its key, for what is not left to instant-acme.
+    pub(crate) key: Arc<AccountKey>,
+    /// It has placed no order yet.
+    pub(crate) unused: bool,
+}
+
+impl Loaded {
+    /// Signs in its name.
+    pub(crate) fn signer(&self) -> Signer<'_> {
+        Signer { key: &self.key, account: Some(self.account.id()) }
+    }
 }
 
 impl AccountSource<'_> {
@@ -42,13 +60,9 @@ impl AccountSource<'_> {
         if let Some(sealed) = self.kept().await? {
             return self.restore(sealed).await;
         }
-        let (account, credentials) = self.create().await?;
-        let mut text = Zeroizing::new(Vec::with_capacity(CREDENTIALS_BYTES));
-        serde_json::to_writer(&mut *text, &credentials).map_err(|error| IssueError::Protocol {
-            detail: format!("the account's credentials cannot be written: {error}"),
-        })?;
+        let (account, kept) = self.create().await?;
         let name = &self.settings.name;
-        let ours = self.keep(text).await?;
+        let ours = self.keep(&kept).await?;
         let detail = "another replica's account was announced but is not in the store";
         let sealed = self
             .kept()
@@ -56,15 +70,33 @@ impl AccountSource<'_> {
             .ok_or_else(|| IssueError::Retry { after: None, detail: detail.to_owned() })?;
         if ours {
             tracing::info!(issuer = %name, account = %account.id(), "ACME account created");
-            return Ok(Loaded { account, sealed });
+            let key = Arc::new(kept.signing().ok_or_else(|| unreadable(name))?);
+            return Ok(Loaded { account, sealed, key, unused: kept.unused });
         }
         self.restore(sealed).await
     }
 
     /// Keeps credentials. False: others are kept already.
-    pub(crate) async fn keep(&self, text: Zeroizing<Vec<u8>>) -> Result<bool, IssueError> {
-        let sealed = self.seal(&PrivateKey::new(text)).await?;
+    pub(crate) async fn keep(&self, kept: &Kept) -> Result<bool, IssueError> {
+        let sealed = self.seal(&kept.text(&self.settings.name)?).await?;
         match self.store.create_account(&self.settings.name, &sealed).await {
+            Ok(()) => Ok(true),
+            Err(StoreError::Lost { .. }) => Ok(false),
+            Err(error) => Err(store_failed(&error)),
+        }
+    }
+
+    /// Keeps credentials in place of others. False: those are not the ones any more.
+    pub(crate) async fn keep_instead(
+        &self,
+        kept: &Kept,
+        before: &SealedKey,
+    ) -> Result<bool, IssueError> {
+        let vault = self.vault.ok_or_else(|| IssueError::Misconfigured {
+            detail: "the account cannot be replaced here".to_owned(),
+        })?;
+        let sealed = self.seal(&kept.text(&self.settings.name)?).await?;
+        match vault.replace(&self.settings.name, before, &sealed).await {
             Ok(()) => Ok(true),
             Err(StoreError::Lost { .. }) => Ok(false),
             Err(error) => Err(store_failed(&error)),
@@ -84,8 +116,10 @@ impl AccountSource<'_> {
         if let Some(next) = &kept.next_key_pkcs8
             && let Some(account) = self.account_of(next).await?.filter(|has| has.id() == kept.id)
         {
-            return Ok(Loaded { account, sealed });
+            let key = Arc::new(signing(next).ok_or_else(|| unreadable(name))?);
+            return Ok(Loaded { account, sealed, key, unused: kept.unused });
         }
+        let key = Arc::new(kept.signing().ok_or_else(|| unreadable(name))?);
         let credentials = || {
             serde_json::from_slice::<AccountCredentials>(opened.expose())
                 .map_err(|_| unreadable(name))
@@ -98,7 +132,7 @@ impl AccountSource<'_> {
                 .from_credentials(credentials)
                 .await
         })?;
-        Ok(Loaded { account: account.0, sealed })
+        Ok(Loaded { account: account.0, sealed, key, unused: kept.unused })
     }
 
     /// The account whose key this is, if the CA knows one.
@@ -150,7 +184,8 @@ impl AccountSource<'_> {
         }
     }
 
-    async fn create(&self) -> Result<(Account, AccountCredentials), IssueError> {
+    /// Makes an account with a new key.
+    pub(crate) async fn create(&self) -> Result<(Account, Kept), IssueError> {
         let settings = self.settings;
         if self.directory.external_account_required() && settings.eab.is_none() {
             return Err(IssueError::Misconfigured {
@@ -178,7 +213,14 @@ impl AccountSource<'_> {
                 binding.as_ref(),
             )
         })?;
-        Ok(created.0)
+        let (account, credentials) = created.0;
+        let mut text = Zeroizing::new(Vec::with_capacity(CREDENTIALS_BYTES));
+        serde_json::to_writer(&mut *text, &credentials).map_err(|error| IssueError::Protocol {
+            detail: format!("the account's credentials cannot be written: {error}"),
+        })?;
+        let mut kept = Kept::read(&settings.name, &PrivateKey::new(text))?;
+        kept.unused = self.vault.is_some();
+        Ok((account, kept))
     }
 }
 

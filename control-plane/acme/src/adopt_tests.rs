@@ -40,6 +40,7 @@ impl World {
             store: &*self.store,
             sealer: &MarkingSealer,
             clock: &WallClock,
+            vault: Some(&*self.store),
         };
         work(&source).await
     }
@@ -48,7 +49,7 @@ impl World {
 async fn account_of(source: &AccountSource<'_>, key: &AccountKey) -> String {
     let url = &source.directory.new_account;
     let agreed = json!({ "termsOfServiceAgreed": true });
-    let made = source.post(Step::NewAccount, key, None, url, &agreed).await.unwrap();
+    let made = source.post(Step::NewAccount, Signer::key(key), url, Some(&agreed)).await.unwrap();
     made.parts.headers[LOCATION].to_str().unwrap().to_owned()
 }
 
@@ -63,7 +64,7 @@ async fn a_crash_between_the_new_keys_two_homes_loses_nothing() {
     // Stored, and then nothing: the CA knows the old key only.
     let new = key::generate(KeyType::EcdsaP256).unwrap();
     let directory = &world.settings.directory;
-    let kept = Credentials::of(&id, &new, directory);
+    let kept = Kept::of(&id, &new, directory);
     world.with(async |source| source.keep_or_find(&kept).await.map(drop)).await.unwrap();
     let new = AccountKey::from_pkcs8(new.expose()).unwrap();
     assert!(world.with(async |source| source.find(&new).await).await.is_err());

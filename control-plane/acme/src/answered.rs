@@ -61,7 +61,12 @@ mod tests {
 
     fn challenge() -> OrderChallenge {
         let token = ChallengeToken::parse("x".repeat(43).as_str()).unwrap();
-        OrderChallenge { key_authorization: format!("{token}.y"), token, processing: false }
+        OrderChallenge {
+            key_authorization: format!("{token}.y"),
+            token,
+            processing: false,
+            error: None,
+        }
     }
 
     #[test]

@@ -31,10 +31,17 @@ pub(crate) fn settle<T>(
     }
 }
 
+impl From<IssueError> for Failed {
+    fn from(error: IssueError) -> Self {
+        Self::With(error)
+    }
+}
+
 impl From<Failed> for IssueError {
     fn from(failed: Failed) -> Self {
         match failed {
-            Failed::With(error) => error,
+            Failed::With(error) | Failed::Doubt(error) => error,
+            Failed::NoAccount(detail) => Self::Misconfigured { detail },
             Failed::BadNonce => {
                 Self::Retry { after: None, detail: "the CA refused every replay nonce".to_owned() }
             }

@@ -17,6 +17,10 @@ pub(crate) enum Failed {
     BadNonce,
     /// The certificate is revoked already (RFC 8555 section 7.6).
     AlreadyRevoked,
+    /// The CA has no such account: it can be registered again.
+    NoAccount(String),
+    /// It may be the account that the CA objects to: ask for it. This is what it means otherwise.
+    Doubt(IssueError),
     /// Anything else.
     With(IssueError),
 }
@@ -128,6 +132,31 @@ pub(crate) fn refusal(problem: &Problem) -> Refusal {
     Refusal { cause, detail: bounded_detail(&words) }
 }
 
+/// Why a validation failed, or a try of it, from the problem document in its challenge. Some CAs
+/// write it without a type: a failed validation it is all the same.
+pub(crate) fn failed_validation(problem: &Problem) -> Refusal {
+    if !matches!(problem.telling().kind.as_str(), "" | "about:blank") {
+        return refusal(problem);
+    }
+    let words = problem.words();
+    if let Some(detail) = paused(&words) {
+        return Refusal { cause: Cause::CaPaused, detail };
+    }
+    let lower = words.to_ascii_lowercase();
+    let has = |texts: &[&str]| texts.iter().any(|text| lower.contains(text));
+    let cause = if has(&["caa"]) {
+        Cause::CaaForbids
+    } else if has(&["dns", "nxdomain", "servfail", "no such host", "lookup"]) {
+        dns_cause(&words)
+    } else if has(&["connect", "timeout", "timed out", "unreachable", "refused"]) {
+        Cause::ConnectionFailed
+    } else {
+        Cause::ChallengeWrong
+    };
+    let none = "the CA's validation of the domain failed, and the CA gave no reason";
+    Refusal { cause, detail: bounded_detail(if words.is_empty() { none } else { &words }) }
+}
+
 fn meaning(problem: &Problem) -> Option<Meaning> {
     let kind = problem.telling().kind.as_str();
     MEANINGS.iter().find(|(known, _)| *known == kind).map(|(_, meaning)| *meaning)
@@ -139,6 +168,11 @@ fn answered(step: Step, seen: &Seen, now: Timestamp) -> Failed {
     };
     let words = problem.words();
     let detail = bounded_detail(&words);
+    let of_account = step.is_signed_by_account() || step == Step::NewAccount;
+    if of_account && problem.telling().kind == "accountDoesNotExist" {
+        return Failed::NoAccount(detail);
+    }
+    let doubted = step.is_signed_by_account() && may_mean_the_account(seen.status, problem, &words);
     let error = match meaning(problem) {
         Some(Meaning::Nonce) => return Failed::BadNonce,
         Some(Meaning::Revoked) => return Failed::AlreadyRevoked,
@@ -157,7 +191,23 @@ fn answered(step: Step, seen: &Seen, now: Timestamp) -> Failed {
             by_status(step, seen, &with_kind(problem, &words), now)
         }
     };
-    Failed::With(error)
+    if doubted { Failed::Doubt(error) } else { Failed::With(error) }
+}
+
+/// Some CAs say of an account that is lost or closed that something was not found, as an error of
+/// their own or as anything else; and of one that is deactivated that it is not authorized, as
+/// RFC 8555 section 7.3.6 wants it.
+fn may_mean_the_account(status: u16, problem: &Problem, words: &str) -> bool {
+    let lower = words.to_ascii_lowercase();
+    let has = |texts: &[&str]| texts.iter().any(|text| lower.contains(text));
+    let lost = ["not found", "no such", "does not exist", "doesn't exist", "unknown"];
+    match meaning(problem) {
+        Some(Meaning::Unauthorized) => paused(words).is_none(),
+        Some(Meaning::Busy | Meaning::Malformed) | None => {
+            has(&lost) && (status >= 500 || lower.contains("account"))
+        }
+        Some(_) => false,
+    }
 }
 
 /// Pauses are told by text alone: some CAs send them as `unauthorized`.
@@ -171,8 +221,11 @@ fn unauthorized(step: Step, problem: &Problem, words: &str) -> IssueError {
         Step::Finalize if words.to_ascii_lowercase().contains("csr") => {
             IssueError::Protocol { detail: with_kind(problem, words) }
         }
-        // What was authorized is not any more: another order proves it anew.
-        Step::Finalize => IssueError::OrderGone { detail },
+        // What was authorized is not any more, or the order is another account's, the one before
+        // this one's among them: another order proves it anew.
+        Step::Finalize | Step::Order | Step::Authorization | Step::Certificate => {
+            IssueError::OrderGone { detail }
+        }
         Step::Revoke => IssueError::Refused(Refusal { cause: Cause::CaAccount, detail }),
         Step::Challenge => IssueError::Refused(refusal(problem)),
         Step::Directory
@@ -180,9 +233,6 @@ fn unauthorized(step: Step, problem: &Problem, words: &str) -> IssueError {
         | Step::KeyChange
         | Step::Contact
         | Step::NewOrder
-        | Step::Order
-        | Step::Authorization
-        | Step::Certificate
         | Step::RenewalInfo => IssueError::Misconfigured { detail },
     }
 }

@@ -24,6 +24,8 @@ fn outcome(failed: &Failed) -> String {
     match failed {
         Failed::BadNonce => "nonce".to_owned(),
         Failed::AlreadyRevoked => "revoked".to_owned(),
+        Failed::NoAccount(_) => "no account".to_owned(),
+        Failed::Doubt(error) => format!("account? {}", outcome(&Failed::With(error.clone()))),
         Failed::With(error) => match error {
             IssueError::Retry { after, .. } => {
                 format!("retry {}", after.unwrap_or_default().secs())
@@ -45,8 +47,12 @@ type Row = (Step, u16, &'static str, &'static str, &'static str);
 /// Step, status, type, text, and what is to be done.
 #[rustfmt::skip]
 const ROWS: &[Row] = &[
-    (Step::NewOrder, 400, "accountDoesNotExist", "", "misconfigured"),
-    (Step::Order, 400, "accountDoesNotExist", "", "misconfigured"),
+    (Step::NewAccount, 400, "accountDoesNotExist", "", "no account"),
+    (Step::NewOrder, 400, "accountDoesNotExist", "", "no account"),
+    (Step::Order, 400, "accountDoesNotExist", "", "no account"),
+    (Step::NewOrder, 500, "serverInternal", "not found", "account? retry 30"),
+    (Step::NewOrder, 400, "malformed", "account not found", "account? protocol"),
+    (Step::Order, 404, "malformed", "no such order", "gone"),
     (Step::NewOrder, 409, "alreadyReplaced", "", "protocol"),
     (Step::Revoke, 400, "alreadyRevoked", "", "revoked"),
     (Step::Order, 403, "autoRenewalCanceled", "", "protocol"),
@@ -98,13 +104,13 @@ const ROWS: &[Row] = &[
             403,
             "unauthorized",
             "Account is not valid, has status \"deactivated\"",
-            "misconfigured",
+            "account? misconfigured",
         ),
-    (Step::Order, 401, "unauthorized", "", "misconfigured"),
-    (Step::Challenge, 403, "unauthorized", "Invalid response from http://", "refused ChallengeWrong"),
-    (Step::Finalize, 403, "unauthorized", "authorizations not found", "gone"),
-    (Step::Finalize, 403, "unauthorized", "CSR is missing Order domain", "protocol"),
-    (Step::Revoke, 403, "unauthorized", "", "refused CaAccount"),
+    (Step::Order, 401, "unauthorized", "", "account? gone"),
+    (Step::Challenge, 403, "unauthorized", "Invalid response from http://", "account? refused ChallengeWrong"),
+    (Step::Finalize, 403, "unauthorized", "authorizations not found", "account? gone"),
+    (Step::Finalize, 403, "unauthorized", "CSR is missing Order domain", "account? protocol"),
+    (Step::Revoke, 403, "unauthorized", "", "account? refused CaAccount"),
     (
         Step::NewOrder,
             403,
@@ -203,6 +209,24 @@ fn every_problem_type_of_a_failed_validation_has_a_cause() {
     for (kind, detail, cause) in rows {
         assert_eq!(refusal(&problem(kind, detail)).cause, *cause, "{kind}: {detail}");
     }
+}
+
+#[test]
+fn a_failed_validation_without_a_type_is_told_by_its_words() {
+    for (detail, cause) in [
+        ("Timeout during connect", Cause::ConnectionFailed),
+        ("DNS problem: NXDOMAIN looking up A for a.example", Cause::DnsNoRecord),
+        ("CAA record forbids", Cause::CaaForbids),
+        ("not what was expected", Cause::ChallengeWrong),
+        ("", Cause::ChallengeWrong),
+    ] {
+        for kind in ["", "about:blank"] {
+            let why = failed_validation(&problem(kind, detail));
+            assert_eq!(why.cause, cause, "{detail}");
+            assert!(!why.detail.is_empty());
+        }
+    }
+    assert_eq!(failed_validation(&problem("malformed", "x")).cause, Cause::CaProtocol);
 }
 
 #[test]

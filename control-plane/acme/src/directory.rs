@@ -19,6 +19,9 @@ pub(crate) struct Directory {
     /// Where an account is found by its key.
     #[serde(default)]
     pub(crate) new_account: String,
+    /// Where orders are placed.
+    #[serde(default)]
+    pub(crate) new_order: String,
     /// Where replay nonces are had.
     #[serde(default)]
     pub(crate) new_nonce: String,

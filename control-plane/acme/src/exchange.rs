@@ -43,6 +43,21 @@ impl Step {
     pub(crate) const fn has_effect(self) -> bool {
         matches!(self, Self::NewOrder | Self::Challenge | Self::Finalize | Self::Revoke)
     }
+
+    /// The account signs it, under its URL: what the CA does not know may be the account.
+    pub(crate) const fn is_signed_by_account(self) -> bool {
+        match self {
+            Self::NewOrder
+            | Self::Order
+            | Self::Authorization
+            | Self::Challenge
+            | Self::Finalize
+            | Self::Certificate
+            | Self::Revoke
+            | Self::Contact => true,
+            Self::Directory | Self::NewAccount | Self::KeyChange | Self::RenewalInfo => false,
+        }
+    }
 }
 
 /// How the last request of a call ended.
@@ -99,14 +114,6 @@ pub(crate) async fn recorded<T>(call: impl Future<Output = T>) -> (T, Last) {
 pub(crate) fn record(last: Last) {
     // Outside of a recorded call nobody asks.
     let _outside = LAST.try_with(|cell| cell.replace(last));
-}
-
-/// Within a recorded call: the last request was answered with success.
-pub(crate) fn last_succeeded() -> bool {
-    let success = |last: &RefCell<Last>| {
-        matches!(*last.borrow(), Last::Answered(Seen { status: 200..300, .. }))
-    };
-    LAST.try_with(success).unwrap_or(false)
 }
 
 #[cfg(test)]

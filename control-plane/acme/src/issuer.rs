@@ -3,6 +3,7 @@
 mod calls;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use async_trait::async_trait;
 use instant_acme::Account;
@@ -11,13 +12,15 @@ use sealwax_core::preflight::CaaIdentity;
 use sealwax_core::secret::Sealer;
 use sealwax_core::store::{Store, StoreError};
 use sealwax_core::{Chain, Clock};
-use tokio::sync::{OnceCell, RwLock};
+use tokio::sync::{Mutex, OnceCell, RwLock};
 
 use crate::account::{AccountSource, Loaded};
 use crate::adopt::{AdoptError, FoundAccount};
 use crate::answered::Answered;
 use crate::directory::Directory;
+use crate::lost::Checks;
 use crate::renewal;
+use crate::rollover::AccountVault;
 use crate::settings::{IssuerSettings, SettingsError};
 use crate::shelf::OrderShelf;
 use crate::transport::Transport;
@@ -31,9 +34,14 @@ pub struct AcmeIssuer {
     sealer: Arc<dyn Sealer>,
     clock: Arc<dyn Clock>,
     directory: OnceCell<Directory>,
-    account: RwLock<Option<Loaded>>,
-    orders: OrderShelf,
+    vault: Option<Arc<dyn AccountVault>>,
+    pub(crate) account: RwLock<Option<Loaded>>,
+    pub(crate) orders: OrderShelf,
     answered: Answered,
+    /// What was done last about an account that the CA seemed not to know.
+    pub(crate) checks: Mutex<Checks>,
+    /// Accounts that took the place of another.
+    pub(crate) registrations: AtomicU64,
 }
 
 impl AcmeIssuer {
@@ -57,10 +65,21 @@ impl AcmeIssuer {
             sealer,
             clock,
             directory: OnceCell::new(),
+            vault: None,
             account: RwLock::default(),
             orders: OrderShelf::default(),
             answered: Answered::default(),
+            checks: Mutex::default(),
+            registrations: AtomicU64::new(0),
         })
+    }
+
+    /// The same, which replaces what is kept of the account where that is needed: when the CA
+    /// forgot it, when somebody wants it reset, and when an unused one gives way to one that is
+    /// brought along.
+    #[must_use]
+    pub fn with_vault(self, vault: Arc<dyn AccountVault>) -> Self {
+        Self { vault: Some(vault), ..self }
     }
 
     /// The settings it was made with.
@@ -102,8 +121,9 @@ impl AcmeIssuer {
         let source = self.source().await?;
         let loaded = Box::pin(source.adopt(found)).await?;
         let id = loaded.account.id().to_owned();
-        // One that is in use is the same: another would have been refused.
+        // One that was in use is the same: another would have been refused.
         *self.account.write().await = Some(loaded);
+        self.orders.clear();
         Ok(id)
     }
 
@@ -119,20 +139,38 @@ impl AcmeIssuer {
             store: self.store.as_ref(),
             sealer: self.sealer.as_ref(),
             clock: self.clock.as_ref(),
+            vault: self.vault.as_deref(),
         })
     }
 
+    pub(crate) fn vault(&self) -> Option<&dyn AccountVault> {
+        self.vault.as_deref()
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        self.store.as_ref()
+    }
+
+    /// The account as it is at work, if it is.
+    pub(crate) async fn at_work(&self) -> Option<Loaded> {
+        self.account.read().await.clone()
+    }
+
     pub(crate) async fn account(&self) -> Result<Account, IssueError> {
+        Ok(self.loaded().await?.account)
+    }
+
+    pub(crate) async fn loaded(&self) -> Result<Loaded, IssueError> {
         if let Some(loaded) = &*self.account.read().await {
-            return Ok(loaded.account.clone());
+            return Ok(loaded.clone());
         }
         let mut place = self.account.write().await;
         if let Some(loaded) = &*place {
-            return Ok(loaded.account.clone());
+            return Ok(loaded.clone());
         }
         let source = self.source().await?;
         let loaded = Box::pin(async move { source.load_or_create().await }).await?;
-        Ok(place.insert(loaded).account.clone())
+        Ok(place.insert(loaded).clone())
     }
 
     /// The account is loaded anew when it is needed next.
@@ -141,34 +179,19 @@ impl AcmeIssuer {
         // These sign with the key of when they were seen.
         self.orders.clear();
     }
-
-    /// What the CA refused may have been signed with a key that another process replaced: if other
-    /// credentials are kept than those at work, they are loaded anew.
-    async fn has_another_account(&self, error: &IssueError) -> bool {
-        let may_be = matches!(
-            error,
-            IssueError::Misconfigured { .. }
-                | IssueError::Protocol { .. }
-                | IssueError::OrderGone { .. }
-        );
-        let known = self.account.read().await.as_ref().map(|loaded| loaded.sealed.clone());
-        let Some(known) = known.filter(|_| may_be) else { return false };
-        let kept = self.store.account(&self.settings.name).await;
-        let other = matches!(kept, Ok(Some(kept)) if kept != known);
-        if other {
-            self.forget_account().await;
-        }
-        other
-    }
 }
 
-/// `present!(self, call)` makes a call again if it was refused and another process replaced the
-/// account's key.
+/// `present!(self, call)` makes a call once more if it was refused and the account turned out to
+/// be another one than the one that signed: another process replaced it or its key, or the CA
+/// forgot it.
 macro_rules! present {
     ($self:ident, $call:expr) => {
         match $call.await {
-            Err(error) if $self.has_another_account(&error).await => $call.await,
-            settled => settled,
+            Ok(done) => Ok(done),
+            Err(failed) => match Box::pin($self.recover(failed)).await {
+                Ok(()) => $call.await.map_err(IssueError::from),
+                Err(error) => Err(error),
+            },
         }
     };
 }

@@ -1,11 +1,11 @@
-//! Signed requests (RFC 8555 section 6.2) with keys that instant-acme does not sign with: another
-//! program's account key, which is RSA more often than not.
+//! Signed requests (RFC 8555 section 6.2): for what is read here and not by instant-acme, and with
+//! keys that it does not sign with, another program's RSA key among them.
 
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::rsa;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256,
 };
+use aws_lc_rs::{hmac, rsa};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
@@ -58,8 +58,9 @@ impl AccountKey {
         }
     }
 
-    /// The signed form of a payload, as JSON; `None` if the key cannot sign.
-    pub(crate) fn sign(&self, protected: &Protected<'_>, payload: &Value) -> Option<Value> {
+    /// The signed form of a payload, as JSON; `None` if the key cannot sign. Without a payload it
+    /// is a request to read (RFC 8555 section 6.3).
+    pub(crate) fn sign(&self, protected: &Protected<'_>, payload: Option<&Value>) -> Option<Value> {
         let mut header = json!({ "url": protected.url });
         let fields = header.as_object_mut()?;
         fields.insert("alg".to_owned(), self.algorithm().into());
@@ -71,9 +72,22 @@ impl AccountKey {
             None => fields.insert("jwk".to_owned(), self.jwk()?),
         };
         let header = encoded(header.to_string().as_bytes());
-        let payload = encoded(payload.to_string().as_bytes());
+        let payload = payload.map(Value::to_string).unwrap_or_default();
+        let payload = encoded(payload.as_bytes());
         let signature = self.signature(format!("{header}.{payload}").as_bytes())?;
         Some(json!({"protected": header, "payload": payload, "signature": encoded(&signature)}))
+    }
+
+    /// This key signed with the key of an external account (RFC 8555 section 7.3.4).
+    pub(crate) fn bound_to(&self, kid: &str, hmac_key: &[u8], url: &str) -> Option<Value> {
+        let header = json!({ "alg": "HS256", "kid": kid, "url": url });
+        let header = encoded(header.to_string().as_bytes());
+        let payload = encoded(self.jwk()?.to_string().as_bytes());
+        let tag = hmac::sign(
+            &hmac::Key::new(hmac::HMAC_SHA256, hmac_key),
+            format!("{header}.{payload}").as_bytes(),
+        );
+        Some(json!({"protected": header, "payload": payload, "signature": encoded(tag.as_ref())}))
     }
 
     const fn algorithm(&self) -> &'static str {
@@ -138,7 +152,7 @@ mod tests {
     fn a_request_signed_with_an_rsa_key_verifies_and_names_the_key() {
         let key = key(KeyType::Rsa2048);
         let protected = Protected { account: None, nonce: Some("n"), url: "https://ca/new" };
-        let signed = key.sign(&protected, &json!({"a": 1})).unwrap();
+        let signed = key.sign(&protected, Some(&json!({"a": 1}))).unwrap();
         let part = |name: &str| signed[name].as_str().unwrap().to_owned();
         let decode = |text: &str| BASE64_URL_SAFE_NO_PAD.decode(text).unwrap();
         let header: Value = serde_json::from_slice(&decode(&part("protected"))).unwrap();

@@ -1,9 +1,13 @@
 //! What is kept of an account: instant-acme's credentials, and the key that is to follow.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use sealwax_core::PrivateKey;
 use sealwax_core::issuer::IssueError;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
+
+use crate::jws::AccountKey;
 
 /// Room for serialised credentials, so that the buffer never moves and leaves a copy behind.
 pub(crate) const CREDENTIALS_BYTES: usize = 4096;
@@ -27,9 +31,30 @@ pub(crate) struct Kept {
         deserialize_with = "wiped_next"
     )]
     pub(crate) next_key_pkcs8: Option<Zeroizing<String>>,
+    /// This program made the account, and it has placed no order yet. Taken away in the store
+    /// before the first one is placed, so that it is never said of an account that has one; not
+    /// there in what earlier versions kept.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) unused: bool,
 }
 
 impl Kept {
+    /// What is kept of an account with this key.
+    pub(crate) fn of(id: &str, key: &PrivateKey, directory: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            key_pkcs8: Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(key.expose())),
+            directory: Some(directory.to_owned()),
+            next_key_pkcs8: None,
+            unused: false,
+        }
+    }
+
+    /// The key, to sign with; `None` if it is of no kind that is known.
+    pub(crate) fn signing(&self) -> Option<AccountKey> {
+        signing(&self.key_pkcs8)
+    }
+
     /// Reads opened credentials.
     pub(crate) fn read(issuer: &str, opened: &PrivateKey) -> Result<Self, IssueError> {
         serde_json::from_slice(opened.expose()).map_err(|_| unreadable(issuer))
@@ -41,6 +66,12 @@ impl Kept {
         serde_json::to_writer(&mut *text, self).map_err(|_| unreadable(issuer))?;
         Ok(PrivateKey::new(text))
     }
+}
+
+/// A key as credentials have it, to sign with.
+pub(crate) fn signing(key: &str) -> Option<AccountKey> {
+    let der = BASE64_URL_SAFE_NO_PAD.decode(key.as_bytes()).map(Zeroizing::new);
+    AccountKey::from_pkcs8(&der.ok()?)
 }
 
 pub(crate) fn unreadable(issuer: &str) -> IssueError {

@@ -3,7 +3,8 @@
 //!
 //! ```text
 //!  AcmeIssuer ── ask! ──> instant-acme ── HttpClient ──> Transport ──> the CA
-//!      │                     (JWS)                          │
+//!      │  │               (makes accounts)                  │
+//!      │  '─── orders: signed, read at the border ─────────>│
 //!      │                                           notes how the request ended
 //!      '<── classify(step, status, Retry-After, problem) <──'
 //! ```
@@ -15,6 +16,7 @@ mod account;
 mod adopt;
 mod answered;
 mod ask;
+mod border;
 mod classify;
 mod directory;
 mod exchange;
@@ -23,13 +25,16 @@ mod jws;
 mod kept;
 pub mod key;
 mod limit;
+mod lost;
 mod nonce;
 mod order;
 mod problem;
 mod renewal;
 mod rollover;
+pub mod said;
 pub mod settings;
 mod shelf;
+mod signed;
 mod transport;
 
 pub use adopt::{AdoptError, FoundAccount};

@@ -10,9 +10,6 @@ use time::{OffsetDateTime, PrimitiveDateTime};
 
 use crate::exchange::Step;
 
-/// How long to wait when a CA does not say: short limits are over by then, and a long one is
-/// asked again 24 times a day at most.
-pub(crate) const UNSAID_WAIT: Span = Span::from_secs(60 * 60);
 /// Longest a CA can make anyone wait: the longest published period is seven days.
 pub(crate) const WAIT_MAX: Span = Span::from_secs(8 * 24 * 60 * 60);
 
@@ -32,7 +29,8 @@ const SCOPES: [(&str, LimitScope); 11] = [
     ("service busy", LimitScope::Ca),
 ];
 
-/// What to do about a problem of type `rateLimited`.
+/// What to do about a problem of type `rateLimited`. Without a moment, or with one that has passed,
+/// it is worth trying again now, as far as the CA says: whoever asks waits by a schedule of his own.
 pub(crate) fn limited(
     step: Step,
     words: &str,
@@ -46,7 +44,7 @@ pub(crate) fn limited(
     let scope = SCOPES.iter().find(|(text, _)| lower.contains(text)).map(|(_, scope)| *scope);
     let unknown = if step == Step::NewOrder { LimitScope::Account } else { LimitScope::Ca };
     let said = retry_after.map(|span| now + span).max(retry_moment(words));
-    let until = said.unwrap_or(now + UNSAID_WAIT).clamp(now, now + WAIT_MAX);
+    let until = said.unwrap_or(now).clamp(now, now + WAIT_MAX);
     IssueError::RateLimited {
         until,
         scope: scope.unwrap_or(unknown),
@@ -149,16 +147,16 @@ mod tests {
         assert_eq!(until("x, retry after 2026-08-15T01:00:00Z: see", Some(60)), at(3600));
         assert_eq!(until("x, retry after 2026-08-15T01:00:00Z", Some(7200)), at(7200));
         assert_eq!(until("x", Some(5)), at(5));
-        assert_eq!(until("x", None), NOW + UNSAID_WAIT);
+        assert_eq!(until("x", None), NOW, "it does not say");
         assert_eq!(until("x", Some(u64::MAX)), NOW + WAIT_MAX);
         assert_eq!(until("x, retry after 9999-01-01 00:00:00 UTC", None), NOW + WAIT_MAX);
         assert_eq!(until("x, retry after 1999-01-01 00:00:00 UTC", None), NOW);
         for broken in
             ["retry after", "retry after ", "retry after soon", "retry after 2026-99-99 aa"]
         {
-            assert_eq!(until(broken, None), NOW + UNSAID_WAIT, "{broken}");
+            assert_eq!(until(broken, None), NOW, "{broken}");
         }
-        assert_eq!(until("retry after ääääääääääääääääääää", None), NOW + UNSAID_WAIT);
+        assert_eq!(until("retry after ääääääääääääääääääää", None), NOW);
     }
 
     #[test]

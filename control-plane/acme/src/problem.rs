@@ -3,10 +3,12 @@
 
 use serde_json::Value;
 
-/// What ACME's own problem types start with.
-const ACME_PREFIX: &str = "urn:ietf:params:acme:error:";
+/// What ACME's own problem types start with; in the drafts before the RFC, with the second.
+const ACME_PREFIXES: [&str; 2] = ["urn:ietf:params:acme:error:", "urn:acme:error:"];
 /// Most subproblems looked at: an order has one identifier, so more say nothing new.
 const SUBPROBLEMS_MAX: usize = 8;
+/// Longest text that is taken for words of the server about this request.
+const LINE_BYTES_MAX: usize = 256;
 
 /// A problem document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,6 +29,26 @@ impl Problem {
         (found != Self::default()).then_some(found)
     }
 
+    /// What a refusal says: a problem document, or a line of text; a page says nothing.
+    pub(crate) fn of_refusal(status: u16, body: &[u8]) -> Option<Self> {
+        Self::parse(body).or_else(|| {
+            let text = std::str::from_utf8(body).ok()?.trim();
+            let line =
+                !text.is_empty() && text.len() <= LINE_BYTES_MAX && !text.contains(['<', '{']);
+            line.then(|| Self::said(&format!("HTTP status {status}: {text}")))
+        })
+    }
+
+    /// Reads what stands in a field of another document.
+    pub(crate) fn read(value: &Value) -> Self {
+        Self::of(value, 0)
+    }
+
+    /// Somebody's words and nothing else.
+    pub(crate) fn said(words: &str) -> Self {
+        Self { detail: words.to_owned(), ..Self::default() }
+    }
+
     fn of(value: &Value, depth: usize) -> Self {
         let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
         let subproblems = match value.get("subproblems") {
@@ -35,7 +57,10 @@ impl Problem {
             }
             _ => Vec::new(),
         };
-        Self { kind: bare(text("type")).to_owned(), detail: text("detail").to_owned(), subproblems }
+        // What servers write that know no problem documents.
+        let words = ["detail", "message", "title"].map(text);
+        let detail = words.into_iter().find(|words| !words.is_empty()).unwrap_or_default();
+        Self { kind: bare(text("type")).to_owned(), detail: detail.to_owned(), subproblems }
     }
 
     /// The problem that says most: of a compound (or untyped) one its first typed subproblem.
@@ -66,23 +91,8 @@ impl Problem {
     }
 }
 
-impl From<&instant_acme::Problem> for Problem {
-    fn from(problem: &instant_acme::Problem) -> Self {
-        let sub = |sub: &instant_acme::Subproblem| Self {
-            kind: bare(sub.r#type.as_deref().unwrap_or_default()).to_owned(),
-            detail: sub.detail.clone().unwrap_or_default(),
-            subproblems: Vec::new(),
-        };
-        Self {
-            kind: bare(problem.r#type.as_deref().unwrap_or_default()).to_owned(),
-            detail: problem.detail.clone().unwrap_or_default(),
-            subproblems: problem.subproblems.iter().take(SUBPROBLEMS_MAX).map(sub).collect(),
-        }
-    }
-}
-
 fn bare(kind: &str) -> &str {
-    kind.strip_prefix(ACME_PREFIX).unwrap_or(kind)
+    ACME_PREFIXES.iter().find_map(|prefix| kind.strip_prefix(prefix)).unwrap_or(kind)
 }
 
 #[cfg(test)]
@@ -117,6 +127,16 @@ mod tests {
         let problem = Problem::parse(body).unwrap();
         assert_eq!(problem.telling().kind, "caa");
         assert_eq!(problem.words(), "no :: several :: ?");
+    }
+
+    #[test]
+    fn a_line_of_text_is_read_and_a_page_is_not() {
+        let said = |body: &[u8]| Problem::of_refusal(500, body).map(|problem| problem.words());
+        assert_eq!(said(b"not found\n").as_deref(), Some("HTTP status 500: not found"));
+        assert_eq!(said(br#"{"status":500,"message":"not found"}"#).as_deref(), Some("not found"));
+        for page in [&b"<html>500</html>"[..], b"", b"{", &[0xff], &[b'x'; 1000]] {
+            assert_eq!(said(page), None);
+        }
     }
 
     #[test]

@@ -17,8 +17,7 @@ use crate::account::{AccountSource, store_failed};
 use crate::ask::ask;
 use crate::exchange::Step;
 use crate::issuer::AcmeIssuer;
-use crate::jws::AccountKey;
-use crate::kept::{Kept, unreadable};
+use crate::kept::{Kept, signing, unreadable};
 use crate::key;
 
 /// Where an account's credentials are replaced.
@@ -31,6 +30,11 @@ pub trait AccountVault: Send + Sync {
         expected: &SealedKey,
         sealed: &SealedKey,
     ) -> Result<(), StoreError>;
+
+    /// Hears that an account took the place of another: one that was `forgotten` by the CA, with
+    /// the same key; one whose key was refused then (`key_refused`); one that was given up on
+    /// request (`reset`).
+    fn registered(&self, _issuer: &str, _why: &'static str) {}
 }
 
 impl AcmeIssuer {
@@ -92,10 +96,7 @@ async fn tell(
     let url = source.directory.key_change.as_deref().ok_or_else(|| IssueError::Misconfigured {
         detail: format!("{} has no key change", source.settings.directory),
     })?;
-    let [old, new] = [old, new].map(|kept| {
-        let der = BASE64_URL_SAFE_NO_PAD.decode(kept).map(Zeroizing::new);
-        AccountKey::from_pkcs8(&der.ok()?)
-    });
+    let [old, new] = [old, new].map(signing);
     let unusable = || unreadable(&source.settings.name);
     let (old, new) = (old.ok_or_else(unusable)?, new.ok_or_else(unusable)?);
     source.change_key(url, account, &old, &new).await

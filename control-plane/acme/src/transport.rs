@@ -12,8 +12,8 @@ use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::client::legacy::connect::{HttpConnector, capture_connection};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use rustls::{ClientConfig, RootCertStore};
@@ -33,6 +33,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Idle connections are dropped before a CA's front end does so: a request that meets the end of
 /// a connection has an unknown outcome.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+/// An open connection is asked this often whether it is still one, idle or not, and given up when
+/// no answer comes in time: a firewall that forgot it says nothing.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+/// Longest wait for such an answer; with the interval well within the time of a request.
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
+/// Shortest wait that a refusal can ask for. Some CAs say none, or a moment that has passed.
+const REFUSED_WAIT_MIN: Span = Span::from_secs(1);
 /// RFC 8555 section 6.1 asks clients to say who they are.
 const AGENT: &str = concat!("sealwax/", env!("CARGO_PKG_VERSION"), " instant-acme/0.8");
 const REPLAY_NONCE: &str = "replay-nonce";
@@ -73,6 +80,10 @@ impl Transport {
         let mut http = HttpConnector::new();
         http.set_connect_timeout(Some(CONNECT_TIMEOUT));
         http.set_nodelay(true);
+        http.set_keepalive(Some(PING_INTERVAL));
+        http.set_keepalive_interval(Some(PING_TIMEOUT));
+        #[cfg(target_os = "linux")]
+        http.set_tcp_user_timeout(Some(PING_INTERVAL + PING_TIMEOUT));
         http.enforce_http(false);
         let https = HttpsConnectorBuilder::new()
             .with_tls_config(tls)
@@ -81,16 +92,21 @@ impl Transport {
             .wrap_connector(http);
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_timer(hyper_util::rt::TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .timer(TokioTimer::new())
+            .http2_keep_alive_interval(PING_INTERVAL)
+            .http2_keep_alive_timeout(PING_TIMEOUT)
+            .http2_keep_alive_while_idle(true)
             .build(https);
         Ok(Self { client, timeout: settings.request_timeout, nonces: Arc::default(), clock })
     }
 
     /// Sends a request and reads the whole answer. How it ended is noted for the call it belongs
     /// to; the error is only its text.
-    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer, String> {
+    pub(crate) async fn send(&self, mut request: Request<Full<Bytes>>) -> Result<Answer, String> {
         let post = request.method() == Method::POST;
         let mut location = None;
+        let connection = capture_connection(&mut request);
         let exchange = self.exchange(request, &mut location);
         let failed = match tokio::time::timeout(self.timeout, exchange).await {
             Ok(Ok(answer)) => {
@@ -100,6 +116,11 @@ impl Transport {
             Ok(Err(failed)) => failed,
             Err(_) => NoAnswer { sent: true, detail: format!("no answer in {:?}", self.timeout) },
         };
+        // What was silent once, or broke, answers nobody else: HTTP/2 would put the next request on
+        // the very same connection.
+        if let Some(connection) = connection.connection_metadata().as_ref() {
+            connection.poison();
+        }
         let detail = failed.detail.clone();
         record(if failed.sent {
             Last::Lost { detail: failed.detail, post, location }
@@ -132,13 +153,17 @@ impl Transport {
         Ok(Answer { parts, body })
     }
 
-    fn seen(&self, answer: &Answer) -> Seen {
+    /// What of an answer says what to do next.
+    pub(crate) fn seen(&self, answer: &Answer) -> Seen {
         let status = answer.parts.status.as_u16();
+        let refused = status >= 400;
+        let retry_after = self.retry_after(&answer.parts.headers);
+        let floor = if refused { REFUSED_WAIT_MIN } else { Span::ZERO };
         Seen {
             status,
-            retry_after: self.retry_after(&answer.parts.headers),
+            retry_after: retry_after.map(|span| span.max(floor)),
             location: header(&answer.parts.headers, LOCATION.as_str()),
-            problem: if status >= 400 { Problem::parse(&answer.body) } else { None },
+            problem: if refused { Problem::of_refusal(status, &answer.body) } else { None },
         }
     }
 
@@ -155,6 +180,11 @@ impl Transport {
         Some(span.min(WAIT_MAX))
     }
 
+    /// A replay nonce that an earlier answer brought along, if there is one left.
+    pub(crate) fn spare_nonce(&self) -> Option<String> {
+        self.nonces.take()
+    }
+
     /// A signed request's nonce is asked for by HEAD: answered from the pool while it lasts.
     fn pooled_nonce(&self, method: &Method) -> Option<BytesResponse> {
         if method != Method::HEAD {
@@ -168,7 +198,7 @@ impl Transport {
 
     /// Takes the nonce of an answer into the pool. instant-acme would use it for the same order
     /// only, or not at all.
-    fn keep_nonce(&self, headers: &mut HeaderMap) {
+    pub(crate) fn keep_nonce(&self, headers: &mut HeaderMap) {
         let nonce = headers.remove(REPLAY_NONCE);
         if let Some(nonce) = nonce.as_ref().and_then(|nonce| nonce.to_str().ok()) {
             self.nonces.put(nonce.to_owned());

@@ -1,14 +1,20 @@
 //! What happened, written into the record: each function is one transition of the work.
 
+mod errored;
+mod stall;
+
 use crate::backoff;
 use crate::certificate::CertificateFacts;
 use crate::clock::Jitter;
-use crate::failure::{Cause, Failure, bounded_detail};
-use crate::issuer::{IssueError, Refusal};
+use crate::failure::{Cause, Failure, Outage, bounded_detail};
+use crate::issuer::Refusal;
 use crate::record::{DomainRecord, Lease, Work};
 use crate::secret::SealedKey;
 use crate::timestamp::{Span, Timestamp};
 use crate::trial::{self, TrialOrder};
+
+pub use errored::errored;
+pub use stall::{LOST_MAX, stalled};
 
 /// Why a transition does not apply to a record: a fault of this program.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,12 +28,28 @@ pub struct IllegalTransition {
 
 /// A handshake or a request asks for a certificate. `None`: nothing to start, because there is
 /// one, it is being worked on, or the schedule has the word: demand never restarts its clock.
+/// What an outage stopped may be asked for before its time, at a bounded rate; an order that is
+/// kept is gone on with.
 #[must_use]
 pub fn demand(record: &DomainRecord, now: Timestamp) -> Option<DomainRecord> {
-    let waits = matches!(record.work, Work::Idle)
-        && record.certificate.is_none()
-        && record.failure.is_none();
-    waits.then(|| want(record, now))
+    if record.certificate.as_ref().is_some_and(|held| now < held.not_after) {
+        return None;
+    }
+    let visited = record.visit_at().is_some_and(|at| at <= now);
+    match record.work {
+        Work::Idle if visited => Some(want(record, now)),
+        Work::Idle => {
+            let first = record.certificate.is_none() && record.failure.is_none();
+            first.then(|| want(record, now))
+        }
+        Work::Wanted { .. }
+        | Work::Trial { .. }
+        | Work::Ordering { .. }
+        | Work::Ordered { .. }
+        | Work::Challenged { .. }
+        | Work::Keyed { .. }
+        | Work::Parked => visited.then(|| record.clone()),
+    }
 }
 
 /// The sweep found the record due: a renewal, or a retry after a failure.
@@ -102,6 +124,17 @@ pub fn ordered(record: DomainRecord, order_url: String) -> Result<DomainRecord, 
         | Work::Parked) => return Err(illegal(&other, "ordered")),
     };
     Ok(DomainRecord { work, ..record })
+}
+
+/// The order does not come to anything: a certificate is wanted as before.
+///
+/// # Errors
+/// When there is no order.
+pub fn abandoned(record: DomainRecord, now: Timestamp) -> Result<DomainRecord, IllegalTransition> {
+    if !record.work.in_flight() {
+        return Err(illegal(&record.work, "wanted"));
+    }
+    Ok(DomainRecord { work: Work::Wanted { since: now }, ..record })
 }
 
 /// The challenge's answer goes into the store with this very record.
@@ -190,17 +223,11 @@ pub fn gave_up(
     now: Timestamp,
     jitter: &dyn Jitter,
 ) -> DomainRecord {
-    let refused = !matches!(
-        refusal.cause,
-        Cause::OrderLost
-            | Cause::CaUnavailable
-            | Cause::CaRateLimited
-            | Cause::PlatformUnavailable
-            | Cause::EdgeUnavailable
-    );
-    let failed = failed(&record, refusal, refused, None, now, jitter);
-    let ours = refusal.cause == Cause::EdgeUnavailable;
-    let failure = if ours { at_once(&record, failed, now) } else { failed };
+    let failure = if stall::is_stall(&record, refusal.cause) {
+        stall::stall(&record, refusal, None, now, jitter)
+    } else {
+        failed(&record, refusal, !refusal.cause.is_outage(), None, now, jitter)
+    };
     DomainRecord {
         trials: trial::after(&record, refusal.cause),
         work: Work::Idle,
@@ -211,14 +238,7 @@ pub fn gave_up(
     }
 }
 
-/// What was ours counts no attempt and is tried again within seconds. The CA's limit of failed
-/// validations bounds how often.
-fn at_once(record: &DomainRecord, failed: Failure, now: Timestamp) -> Failure {
-    let attempts = record.failure.as_ref().map_or(0, |failure| failure.attempts);
-    Failure { attempts, next_attempt_at: Some(now + backoff::OURS_WAIT), ..failed }
-}
-
-/// The attempt cannot go on now: the order, if any, is kept and gone on with by the schedule.
+/// The attempt failed and the order, if any, is kept and gone on with by the schedule.
 #[must_use]
 pub fn deferred(
     record: DomainRecord,
@@ -247,13 +267,18 @@ pub fn postponed(
     now: Timestamp,
 ) -> DomainRecord {
     let until = until.max(now + backoff::IN_RUN_FIRST_WAIT);
-    let failed_before = record.failure.clone().filter(|failure| failure.attempts > 0);
+    let failed_before = record.failure.clone();
+    let failed_before = failed_before.filter(|failure| {
+        failure.attempts > 0 || (failure.is_stall() && failure.cause.same_outage(cause))
+    });
     let failure = match failed_before {
         Some(failure) => Failure { next_attempt_at: Some(until), ..failure },
         None => Failure {
             cause,
             detail: bounded_detail(detail),
             attempts: 0,
+            stalls: 0,
+            outage: Outage::default(),
             next_attempt_at: Some(until),
             refused: false,
         },
@@ -291,54 +316,16 @@ pub fn removed(record: DomainRecord, now: Timestamp) -> DomainRecord {
 pub fn parked(record: DomainRecord, cause: Cause, detail: &str) -> DomainRecord {
     let attempts = attempts_after(&record);
     let detail = bounded_detail(detail);
-    let failure = Failure { cause, detail, attempts, next_attempt_at: None, refused: true };
+    let failure = Failure {
+        cause,
+        detail,
+        attempts,
+        stalls: 0,
+        outage: Outage::default(),
+        next_attempt_at: None,
+        refused: true,
+    };
     DomainRecord { work: Work::Parked, failure: Some(failure), lease: None, ..record }
-}
-
-/// What a CA's error, after the tries a run has, makes of the record.
-#[must_use]
-pub fn errored(
-    record: DomainRecord,
-    error: &IssueError,
-    now: Timestamp,
-    jitter: &dyn Jitter,
-) -> DomainRecord {
-    let record = unless_placed(record, error);
-    match error {
-        IssueError::Retry { after, detail } => {
-            let not_before = after.map(|after| now + after);
-            deferred(record, Cause::CaUnavailable, detail, not_before, now, jitter)
-        }
-        IssueError::RateLimited { until, detail, .. } => {
-            deferred(record, Cause::CaRateLimited, detail, Some(*until), now, jitter)
-        }
-        IssueError::UnknownOutcome { detail } => {
-            deferred(record, Cause::CaUnavailable, detail, None, now, jitter)
-        }
-        IssueError::Misconfigured { detail } => {
-            deferred(record, Cause::CaAccount, detail, None, now, jitter)
-        }
-        IssueError::Paused { detail } => parked(record, Cause::CaPaused, detail),
-        IssueError::Refused(refusal) => gave_up(record, refusal, now, jitter),
-        IssueError::OrderGone { detail } => {
-            let refusal = Refusal { cause: Cause::OrderLost, detail: bounded_detail(detail) };
-            gave_up(record, &refusal, now, jitter)
-        }
-        IssueError::Protocol { detail } => {
-            let refusal = Refusal { cause: Cause::CaProtocol, detail: bounded_detail(detail) };
-            gave_up(record, &refusal, now, jitter)
-        }
-    }
-}
-
-/// An order that was certainly not placed binds nobody: the next attempt chooses its CA anew.
-fn unless_placed(record: DomainRecord, error: &IssueError) -> DomainRecord {
-    let placed = matches!(error, IssueError::UnknownOutcome { .. });
-    if placed || !matches!(record.work, Work::Ordering { .. }) {
-        return record;
-    }
-    let since = record.updated_at;
-    DomainRecord { work: Work::Wanted { since }, ..record }
 }
 
 fn failed(
@@ -350,11 +337,18 @@ fn failed(
     jitter: &dyn Jitter,
 ) -> Failure {
     let attempts = attempts_after(record);
+    let next = backoff::next_attempt(attempts, now, not_before, jitter);
+    // What is left of the certificate's life does not wait for the schedule.
+    let left = record.certificate.as_ref().map(|held| held.not_after.since(now));
+    let soon = left.filter(|left| *left > Span::ZERO).map(|left| now + backoff::within_life(left));
+    let next = soon.map_or(next, |soon| next.min(soon)).max(not_before.unwrap_or(now));
     Failure {
         cause: refusal.cause,
         detail: bounded_detail(&refusal.detail),
         attempts,
-        next_attempt_at: Some(backoff::next_attempt(attempts, now, not_before, jitter)),
+        stalls: 0,
+        outage: Outage::default(),
+        next_attempt_at: Some(next),
         refused,
     }
 }
@@ -364,17 +358,7 @@ fn attempts_after(record: &DomainRecord) -> u32 {
 }
 
 pub(crate) const fn illegal(work: &Work, to: &'static str) -> IllegalTransition {
-    let at = match work {
-        Work::Idle => "idle",
-        Work::Wanted { .. } => "wanted",
-        Work::Trial { .. } => "trial",
-        Work::Ordering { .. } => "ordering",
-        Work::Ordered { .. } => "ordered",
-        Work::Challenged { .. } => "challenged",
-        Work::Keyed { .. } => "keyed",
-        Work::Parked => "parked",
-    };
-    IllegalTransition { at, to }
+    IllegalTransition { at: work.name(), to }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@ use sealwax_protocol::DomainName;
 
 use super::*;
 use crate::certificate::CertificateSource;
-use crate::issuer::LimitScope;
+use crate::issuer::{IssueError, LimitScope};
 use crate::record::{DomainState, Registration};
 
 struct Half;
@@ -60,9 +60,10 @@ fn a_first_demand_leads_to_an_issued_certificate() {
 #[test]
 fn demand_starts_nothing_when_the_schedule_has_the_word() {
     let record = leased(fresh(), "me", 1, Span::from_secs(30));
-    let failed = deferred(record, Cause::CaUnavailable, "down", None, at(5), &Half);
+    let refusal = Refusal { cause: Cause::DnsNoRecord, detail: "NXDOMAIN".into() };
+    let failed = gave_up(record, &refusal, at(5), &Half);
     assert_eq!(demand(&failed, at(1_000_000)), None);
-    assert_eq!(failed.state(), DomainState::Deferred);
+    assert_eq!(failed.state(), DomainState::Refused);
     let next = failed.wake_at().unwrap();
     assert!(due(&failed, next).is_some(), "the schedule itself starts it");
     assert_eq!(due(&failed, next - Span::from_millis(1)), None);
@@ -97,7 +98,7 @@ fn an_operator_may_cut_a_wait_short_and_the_order_is_gone_on_with() {
     let forced = force(&deferred, at(6)).unwrap();
     assert_eq!(forced.work, deferred.work);
     assert_eq!(forced.wake_at(), Some(at(6)));
-    assert_eq!(forced.failure.as_ref().map(|failure| failure.attempts), Some(1));
+    assert_eq!(forced.failure.as_ref().map(|failure| failure.stalls), Some(1));
     let busy = leased(deferred, "me", 2, Span::from_secs(30));
     assert_eq!(force(&busy, at(6)), None, "someone is at work on it");
 }

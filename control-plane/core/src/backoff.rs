@@ -14,8 +14,23 @@ pub const IN_RUN_WAIT_MAX: Span = Span::from_secs(30);
 /// guide recommends ("Retrying failures").
 const SCHEDULE: [Span; 3] = [Span::from_secs(60), Span::from_secs(600), Span::from_secs(6_000)];
 const DAILY: Span = Span::from_secs(86_400);
-/// Wait after a validation that an edge of ours left without an answer.
-pub const OURS_WAIT: Span = Span::from_secs(10);
+/// After 1, 2, … attempts in a row that an outage stopped, and from then on. The longest one, a
+/// sweep and a run's own tries fit into ten minutes: so long after an outage every name was tried
+/// again.
+const STALLS: [Span; 4] =
+    [Span::from_secs(10), Span::from_secs(30), Span::from_secs(60), Span::from_secs(150)];
+/// Longest wait between two attempts during an outage.
+pub const STALL_MAX: Span = Span::from_secs(540);
+/// Stalls in a row that are news for the platform: their waits make more than ten minutes at
+/// least, so an outage that short tells it nothing, and a longer one each name once.
+pub const STALLS_NEWS: u32 = 7;
+/// What is left of a certificate's life is divided by this for the longest wait after a failure.
+const LIFE_PART: u64 = 8;
+/// Shortest wait for that reason: four attempts an hour, of the five failed validations that Let's
+/// Encrypt allows a name in an hour ("Authorization Failures per Identifier per Account").
+pub const LIFE_FLOOR: Span = Span::from_secs(900);
+/// How often a visit may ask again for a name that an outage stopped, before its schedule does.
+pub const VISIT_EVERY: Span = Span::from_secs(5);
 /// Spread: up to this share of the wait is added, in thousandths.
 const SPREAD_PERMILLE: u64 = 100;
 
@@ -42,6 +57,32 @@ pub fn next_attempt(
     let index = usize::try_from(attempts.saturating_sub(1)).unwrap_or(usize::MAX);
     let wait = SCHEDULE.get(index).copied().unwrap_or(DAILY);
     spread(now + wait, wait, jitter).max(not_before.map_or(now, |at| spread(at, wait, jitter)))
+}
+
+/// The longest wait after a failure while a certificate has `left` of its life: an eighth of it, so
+/// that what was mended in time is renewed in time, be it one of six days. Never less than
+/// [`LIFE_FLOOR`].
+#[must_use]
+pub fn within_life(left: Span) -> Span {
+    left.scale(1, LIFE_PART).max(LIFE_FLOOR)
+}
+
+/// When to try again after `stalls` attempts in a row that an outage stopped, not before
+/// `not_before`. Between half of the wait and all of it, so that ten thousand names do not come
+/// back together.
+#[must_use]
+pub fn next_stall(
+    stalls: u32,
+    now: Timestamp,
+    not_before: Option<Timestamp>,
+    jitter: &dyn Jitter,
+) -> Timestamp {
+    let index = usize::try_from(stalls.saturating_sub(1)).unwrap_or(usize::MAX);
+    let wait = STALLS.get(index).copied().unwrap_or(STALL_MAX);
+    let half = wait.scale(1, 2);
+    let spread = half.scale(jitter.permille().min(1000), 1000);
+    let asked = not_before.map_or(now, |at| at + spread);
+    (now + half + spread).max(asked)
 }
 
 /// Adds up to a tenth of `wait`, so that what failed together does not come back together.
@@ -80,6 +121,34 @@ mod tests {
         let wait = |attempts| next_attempt(attempts, now, None, &Fixed(0)).since(now).secs();
         assert_eq!([wait(0), wait(1), wait(2), wait(3)], [60, 60, 600, 6_000]);
         assert_eq!([wait(4), wait(5), wait(u32::MAX)], [86_400; 3]);
+    }
+
+    #[test]
+    fn an_outage_is_asked_about_in_seconds_at_first_and_never_more_than_ten_minutes_apart() {
+        let now = Timestamp::from_secs(1_000_000);
+        let wait = |stalls, jitter| next_stall(stalls, now, None, &Fixed(jitter)).since(now).secs();
+        assert_eq!([1, 2, 3, 4, 5].map(|stalls| wait(stalls, 1000)), [10, 30, 60, 150, 540]);
+        assert_eq!([1, 2, 3, 4, 5].map(|stalls| wait(stalls, 0)), [5, 15, 30, 75, 270]);
+        assert_eq!(wait(u32::MAX, 1000), 540);
+        let until = now + Span::from_secs(7_200);
+        assert!(next_stall(1, now, Some(until), &Fixed(0)) >= until, "the CA's own word counts");
+    }
+
+    #[test]
+    fn what_is_left_of_a_life_bounds_the_wait() {
+        let wait = |hours: u64| within_life(Span::from_secs(hours * 3_600)).secs();
+        assert_eq!([wait(72), wait(20), wait(1)], [32_400, 9_000, 900]);
+    }
+
+    #[test]
+    fn no_outage_of_ten_minutes_is_news_and_each_longer_one_is() {
+        let all: u64 = (1..STALLS_NEWS)
+            .map(|stalls| {
+                let now = Timestamp::from_secs(0);
+                next_stall(stalls, now, None, &Fixed(0)).since(now).secs()
+            })
+            .sum();
+        assert!(all > 600, "{all}");
     }
 
     #[test]

@@ -249,7 +249,10 @@ impl Campaign {
             // It got another one before it was asked.
             (None, _) => Standing::Replaced,
             (Some(_), Some(failure)) if record.resting_until().is_some() => {
-                let soon = failure.next_attempt_at.is_some_and(|at| at.since(now) <= WAIT_MAX);
+                // What waits for a CA is due, and stays so.
+                let soon = failure
+                    .next_attempt_at
+                    .is_some_and(|at| at.since(now) <= WAIT_MAX && now.since(at) <= WAIT_MAX);
                 let ours = failure.cause.who() != Who::Customer && !failure.refused;
                 if ours && soon { Standing::Open } else { Standing::Failed }
             }

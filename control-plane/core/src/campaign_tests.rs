@@ -39,7 +39,15 @@ fn campaign() -> Campaign {
 
 fn failed(cause: Cause, refused: bool, wait: Span) -> Failure {
     let next_attempt_at = Some(START + wait);
-    Failure { cause, detail: String::new(), attempts: 1, next_attempt_at, refused }
+    Failure {
+        cause,
+        detail: String::new(),
+        attempts: 1,
+        stalls: 0,
+        outage: crate::failure::Outage::default(),
+        next_attempt_at,
+        refused,
+    }
 }
 
 #[test]

@@ -18,6 +18,8 @@ pub struct Sight {
     pub order: Option<OrderView>,
     /// The CA was told in this run that the challenge can be fetched.
     pub answered: bool,
+    /// How often it was told so again, because its tries failed and it left the challenge open.
+    pub answered_again: u32,
     /// The signing request was sent in this run.
     pub finalized: bool,
     /// How often the order was looked at since it last moved.
@@ -26,9 +28,8 @@ pub struct Sight {
     pub permitted: bool,
     /// The domain was looked at, or nobody looks.
     pub looked: bool,
-    /// The budget has room for the order that is about to be placed.
-    pub reserved: bool,
-    /// Someone came to it: reason enough to ask about a parked domain.
+    /// A visit asks for it before its time, and whoever was away has not answered yet; of a parked
+    /// domain: reason enough to ask the platform again.
     pub visited: bool,
     /// This run wrote notices: it delivers them at once.
     pub notices: bool,
@@ -45,7 +46,7 @@ pub enum Step {
     Confirm,
     /// Look at the domain as a CA would.
     Look,
-    /// Find a CA that is well and has room, and reserve it.
+    /// Find a CA that is well and has room.
     Choose,
     /// Go on with a trial in staging.
     Try {
@@ -54,7 +55,7 @@ pub enum Step {
         /// How.
         step: TrialStep,
     },
-    /// Place an order.
+    /// Reserve room in the budget and place an order.
     PlaceOrder {
         /// With whom.
         issuer: String,
@@ -70,12 +71,14 @@ pub enum Step {
     },
     /// Put the challenge's answer into the store.
     Publish(OrderChallenge),
-    /// Tell the CA that the challenge can be fetched.
+    /// Tell the CA, after this wait, that the challenge can be fetched.
     Answer {
         /// With whom the order is placed.
         issuer: String,
         /// Where.
         order_url: String,
+        /// None the first time; longer each time it is told again.
+        wait: Span,
     },
     /// Make a private key and put it into the store.
     StoreKey,
@@ -99,6 +102,11 @@ pub enum Step {
     },
     /// The order came to nothing.
     GiveUp(Refusal),
+    /// The CA does not finish the order: another one is placed, with another CA if there is one.
+    Abandon {
+        /// What is wrong with it.
+        detail: String,
+    },
     /// Ask the CA when to renew (RFC 9773).
     AskRenewal {
         /// The CA that issued the certificate.
@@ -131,10 +139,12 @@ pub enum TrialStep {
     },
     /// Put the challenge's answer into the store.
     Publish(OrderChallenge),
-    /// Tell the CA that the challenge can be fetched.
+    /// Tell the CA, after this wait, that the challenge can be fetched.
     Answer {
         /// Where.
         order_url: String,
+        /// None the first time.
+        wait: Span,
     },
     /// The validation succeeded: production is next.
     Pass {
@@ -148,10 +158,47 @@ pub enum TrialStep {
     },
 }
 
+impl Step {
+    /// Goes on with an order at the CA, which has its time. Giving it up takes none.
+    #[must_use]
+    pub const fn is_of_an_order(&self) -> bool {
+        match self {
+            Self::Try { .. }
+            | Self::PlaceOrder { .. }
+            | Self::Observe { .. }
+            | Self::Publish(_)
+            | Self::Answer { .. }
+            | Self::StoreKey
+            | Self::Finalize { .. }
+            | Self::Download { .. } => true,
+            Self::Rest(_)
+            | Self::Claim
+            | Self::Confirm
+            | Self::Look
+            | Self::Choose
+            | Self::GiveUp(_)
+            | Self::Abandon { .. }
+            | Self::AskRenewal { .. }
+            | Self::Warn
+            | Self::Erase
+            | Self::Notify(_)
+            | Self::Forget => false,
+        }
+    }
+}
+
 /// First wait between two looks at an order when the CA does not say; grows by half each time.
 const FIRST_WAIT: Span = Span::from_millis(150);
+/// Longest time an order stays in `processing`: the slowest public CAs need some minutes for a
+/// domain-validated certificate. Where another CA stands by, a run's time is enough.
+pub const PROCESSING_MAX: Span = Span::from_secs(3_600);
 /// Longest wait between two looks at an order.
 const WAIT_MAX: Span = Span::from_secs(15);
+/// Waits before a challenge is answered again whose validation failed and that the CA left open
+/// (RFC 8555 section 8.2): with the tries themselves about a minute, of the five a run has.
+const AGAIN: [Span; 3] = [Span::from_secs(5), Span::from_secs(15), Span::from_secs(40)];
+/// Looks at what the last of those tries came to before it counts as failed: about seven seconds.
+const LAST_LOOKS: u32 = 8;
 
 /// Decides the next step. `holder` is the process that asks: work in flight is only gone on with
 /// under its own lease.
@@ -163,9 +210,11 @@ pub fn decide(record: &DomainRecord, sight: &Sight, holder: &str, now: Timestamp
         return next.unwrap_or_else(|| Step::Rest(record.wake_at()));
     }
     let mine = record.lease.as_ref().is_some_and(|lease| lease.holder == holder);
-    if record.work.in_flight() && !mine {
+    let wanted = matches!(record.work, Work::Wanted { .. });
+    let held = record.work.in_flight() || (wanted && record.lease.is_some());
+    if held && !mine {
         return match record.resting_until() {
-            Some(until) if until > now => notice(record, sight, now)
+            Some(until) if until > now && !sight.visited => notice(record, sight, now)
                 .filter(|_| record.is_quiet())
                 .unwrap_or_else(|| Step::Rest(record.wake_at())),
             Some(_) | None => Step::Claim,
@@ -183,14 +232,40 @@ pub fn decide(record: &DomainRecord, sight: &Sight, holder: &str, now: Timestamp
         Work::Wanted { .. } => Step::Choose,
         Work::Trial { issuer, order } => tried(order, sight, record.preflight_waived).under(issuer),
         Work::Ordering { issuer } => Step::PlaceOrder { issuer: issuer.clone() },
-        Work::Ordered { issuer, order_url } => ordered(Order { issuer, order_url, sight }, None),
-        Work::Challenged { issuer, order_url, token } => {
-            ordered(Order { issuer, order_url, sight }, Some(token))
-        }
-        Work::Keyed { issuer, order_url, key, .. } => {
-            keyed(&Order { issuer, order_url, sight }, key)
-        }
+        Work::Ordered { issuer, order_url } => stuck(record, sight, now)
+            .unwrap_or_else(|| ordered(Order { issuer, order_url, sight }, None)),
+        Work::Challenged { issuer, order_url, token } => stuck(record, sight, now)
+            .unwrap_or_else(|| ordered(Order { issuer, order_url, sight }, Some(token))),
+        Work::Keyed { issuer, order_url, key, .. } => stuck(record, sight, now)
+            .unwrap_or_else(|| keyed(&Order { issuer, order_url, sight }, key)),
     }
+}
+
+/// An order that will not come to anything, by its own `expires`, or because the CA is at it for
+/// too long. One whose certificate is there is downloaded whatever its age; one that was over by
+/// our clock when it was placed is judged by a wrong clock.
+fn stuck(record: &DomainRecord, sight: &Sight, now: Timestamp) -> Option<Step> {
+    let view = sight.order.as_ref()?;
+    let since = record.ordered_at;
+    match view.status {
+        OrderStatus::Valid | OrderStatus::Invalid => return None,
+        OrderStatus::Pending | OrderStatus::Ready | OrderStatus::Processing => {}
+    }
+    let expires = view.expires.filter(|expires| since.is_none_or(|since| *expires > since));
+    let over = expires.is_some_and(|expires| expires <= now);
+    let processing = view.status == OrderStatus::Processing;
+    let long = since.is_some_and(|since| now.since(since) >= PROCESSING_MAX) && processing;
+    let detail = match (over, long) {
+        (false, false) => return None,
+        (true, _) => "the order expired before the CA finished it".to_owned(),
+        (false, true) => {
+            format!(
+                "the CA has the order in work for more than {} minutes",
+                PROCESSING_MAX.secs() / 60
+            )
+        }
+    };
+    Some(Step::Abandon { detail })
 }
 
 /// What the watch over the certificate has to do now.
@@ -232,7 +307,11 @@ impl Sight {
     fn wait(&self) -> Span {
         match &self.order {
             None => Span::ZERO,
-            Some(view) => view.retry_after.unwrap_or_else(|| grown(self.looks)).min(WAIT_MAX),
+            // A CA may say "at once", or name a moment that has passed: never without a pause.
+            Some(view) => {
+                let said = view.retry_after.filter(|said| *said > Span::ZERO);
+                said.unwrap_or_else(|| grown(self.looks)).clamp(FIRST_WAIT, WAIT_MAX)
+            }
         }
     }
 
@@ -244,12 +323,25 @@ impl Sight {
                 Some(challenge) if published != Some(challenge.token.as_str()) => {
                     Validation::Publish(challenge.clone())
                 }
-                Some(challenge) if !challenge.processing && !self.answered => Validation::Answer,
-                Some(_) | None => Validation::Observe,
+                Some(challenge) if challenge.processing => Validation::Observe,
+                Some(_) if !self.answered => Validation::Answer { wait: Span::ZERO },
+                Some(challenge) => self.again(challenge.error.as_ref()),
+                None => Validation::Observe,
             },
             OrderStatus::Ready => Validation::Succeeded,
             OrderStatus::Processing | OrderStatus::Valid => Validation::Finalized,
             OrderStatus::Invalid => Validation::Failed(invalid(view)),
+        }
+    }
+
+    /// A challenge that was answered and is open all the same.
+    fn again(&self, error: Option<&Refusal>) -> Validation {
+        let Some(error) = error else { return Validation::Observe };
+        let again = usize::try_from(self.answered_again).unwrap_or(usize::MAX);
+        match AGAIN.get(again) {
+            Some(wait) => Validation::Answer { wait: *wait },
+            None if self.looks < LAST_LOOKS => Validation::Observe,
+            None => Validation::Failed(error.clone()),
         }
     }
 }
@@ -257,7 +349,9 @@ impl Sight {
 enum Validation {
     Observe,
     Publish(OrderChallenge),
-    Answer,
+    Answer {
+        wait: Span,
+    },
     Succeeded,
     /// By somebody else.
     Finalized,
@@ -272,9 +366,11 @@ fn ordered(order: Order<'_>, published: Option<&String>) -> Step {
     match order.sight.validation(published.map(String::as_str)) {
         Validation::Observe => order.observe(),
         Validation::Publish(challenge) => Step::Publish(challenge),
-        Validation::Answer => {
-            Step::Answer { issuer: order.issuer.to_owned(), order_url: order.order_url.to_owned() }
-        }
+        Validation::Answer { wait } => Step::Answer {
+            issuer: order.issuer.to_owned(),
+            order_url: order.order_url.to_owned(),
+            wait,
+        },
         Validation::Succeeded => Step::StoreKey,
         Validation::Finalized => {
             Step::GiveUp(lost("the order was finalized with a key that is not ours"))
@@ -314,7 +410,7 @@ fn tried(order: &TrialOrder, sight: &Sight, waived: bool) -> Tried {
         }
         Validation::Observe => Tried::On(TrialStep::Observe { order_url, wait: sight.wait() }),
         Validation::Publish(challenge) => Tried::On(TrialStep::Publish(challenge)),
-        Validation::Answer => Tried::On(TrialStep::Answer { order_url }),
+        Validation::Answer { wait } => Tried::On(TrialStep::Answer { order_url, wait }),
         Validation::Succeeded => Tried::On(TrialStep::Pass { order_url }),
         Validation::Finalized => skip("the order was finalized, and not from here"),
         Validation::Failed(refusal) if trial::tells(refusal.cause) => Tried::Failed(refusal),

@@ -24,8 +24,16 @@ fn sight(status: OrderStatus, challenge: Option<(&str, bool)>) -> Sight {
         token: ChallengeToken::parse(token).unwrap(),
         key_authorization: format!("{token}.thumb"),
         processing,
+        error: None,
     });
-    let order = OrderView { url: URL.into(), status, challenge, failure: None, retry_after: None };
+    let order = OrderView {
+        url: URL.into(),
+        status,
+        challenge,
+        failure: None,
+        retry_after: None,
+        expires: None,
+    };
     Sight { order: Some(order), ..Sight::default() }
 }
 
@@ -104,7 +112,11 @@ fn the_way_of_a_trial_ends_where_its_validation_succeeded() {
         (trial_placed(), Sight::default(), observe(Span::ZERO)),
         (trial_placed(), pending(), TrialStep::Publish(challenge())),
         (trial_challenged("other"), pending(), TrialStep::Publish(challenge())),
-        (trial_challenged("tok"), pending(), TrialStep::Answer { order_url: url() }),
+        (
+            trial_challenged("tok"),
+            pending(),
+            TrialStep::Answer { order_url: url(), wait: Span::ZERO },
+        ),
         (trial_challenged("tok"), told, observe(FIRST_WAIT)),
         (
             trial_challenged("tok"),
@@ -149,6 +161,44 @@ fn a_challenge_is_answered_once_per_run_and_never_while_it_is_processed() {
     assert!(matches!(step(challenged("tok"), &processing), Step::Observe { .. }));
     let answered = Sight { answered: true, ..sight(OrderStatus::Pending, Some(("tok", false))) };
     assert!(matches!(step(challenged("tok"), &answered), Step::Observe { .. }));
+}
+
+#[test]
+fn a_challenge_that_is_left_open_with_an_error_is_answered_again_ever_later_and_then_failed() {
+    let refusal = Refusal { cause: Cause::ConnectionFailed, detail: "timeout".into() };
+    let mut seen = Sight { answered: true, ..sight(OrderStatus::Pending, Some(("tok", false))) };
+    let open = seen.order.as_mut().and_then(|order| order.challenge.as_mut()).unwrap();
+    open.error = Some(refusal.clone());
+    for wait in AGAIN {
+        let again = step(challenged("tok"), &seen);
+        assert!(matches!(again, Step::Answer { wait: said, .. } if said == wait), "{again:?}");
+        let again = step(trial_challenged("tok"), &seen);
+        let Step::Try { step: TrialStep::Answer { wait: said, .. }, .. } = again else {
+            panic!("{again:?}")
+        };
+        assert_eq!(said, wait);
+        seen.answered_again += 1;
+    }
+    assert!(matches!(step(challenged("tok"), &seen), Step::Observe { .. }), "one more look");
+    seen.looks = LAST_LOOKS;
+    assert_eq!(step(challenged("tok"), &seen), Step::GiveUp(refusal));
+    // A CA that tries again by itself is let.
+    let busy = seen.order.as_mut().and_then(|order| order.challenge.as_mut()).unwrap();
+    busy.processing = true;
+    assert!(matches!(step(challenged("tok"), &seen), Step::Observe { .. }));
+}
+
+#[test]
+fn an_order_is_never_looked_at_without_a_pause() {
+    for said in [Span::ZERO, Span::from_millis(1)] {
+        let mut seen = sight(OrderStatus::Processing, None);
+        seen.order.as_mut().unwrap().retry_after = Some(said);
+        for looks in 0..50 {
+            seen.looks = looks;
+            let Step::Observe { wait, .. } = step(keyed_work(), &seen) else { panic!() };
+            assert!(wait >= FIRST_WAIT, "{wait:?}");
+        }
+    }
 }
 
 #[test]
@@ -212,6 +262,8 @@ fn deferred_work_rests_until_its_time() {
         cause: Cause::CaUnavailable,
         detail: String::new(),
         attempts: 1,
+        stalls: 0,
+        outage: crate::failure::Outage::default(),
         next_attempt_at: Some(at(60)),
         refused: false,
     });
@@ -283,4 +335,50 @@ proptest! {
             decide(&record, &sight, ME, at(0)), decide(&record, &sight, ME, at(0))
         );
     }
+}
+
+/// The record's order was taken at second 1000; its CA says that it lasts until `expires`.
+fn aged(work: Work, status: OrderStatus, expires: Option<u64>, now: u64) -> Step {
+    let mut record = record(work);
+    record.ordered_at = Some(at(1_000));
+    let mut seen = sight(status, None);
+    if let Some(order) = &mut seen.order {
+        order.expires = expires.map(at);
+    }
+    seen.finalized = true;
+    decide(&record, &seen, ME, at(now))
+}
+
+#[test]
+fn an_order_that_the_ca_does_not_finish_is_given_up() {
+    let gives_up = |step: &Step| matches!(step, Step::Abandon { .. });
+    let hour = PROCESSING_MAX.secs();
+    let processing = |expires, now| aged(keyed_work(), OrderStatus::Processing, expires, now);
+    assert!(!gives_up(&processing(None, 1_000 + hour - 1)));
+    assert!(gives_up(&processing(None, 1_000 + hour)));
+    assert!(!gives_up(&processing(Some(1_500), 1_499)));
+    assert!(gives_up(&processing(Some(1_500), 1_500)));
+    assert!(gives_up(&aged(ordered(), OrderStatus::Pending, Some(1_500), 1_500)));
+    assert!(!gives_up(&aged(ordered(), OrderStatus::Pending, None, 9_999_999)));
+}
+
+#[test]
+fn a_certificate_that_is_there_is_fetched_whatever_the_orders_age() {
+    let step = aged(keyed_work(), OrderStatus::Valid, Some(1_500), 9_999_999);
+    assert!(matches!(step, Step::Download { .. }));
+}
+
+#[test]
+fn a_clock_by_which_orders_are_over_when_they_are_placed_gives_none_up() {
+    let step = aged(keyed_work(), OrderStatus::Processing, Some(900), 1_010);
+    assert!(matches!(step, Step::Observe { .. }), "{step:?}");
+}
+
+#[test]
+fn what_another_replica_holds_while_it_asks_is_left_to_it() {
+    let wanted = record(Work::Wanted { since: at(0) });
+    assert_eq!(decide(&wanted, &Sight::default(), ME, at(0)), Step::Confirm);
+    assert_eq!(decide(&wanted, &Sight::default(), "you", at(0)), Step::Claim);
+    let free = DomainRecord { lease: None, ..wanted };
+    assert_eq!(decide(&free, &Sight::default(), "you", at(0)), Step::Confirm);
 }

@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Jitter;
-use crate::failure::{Cause, Failure, bounded_detail};
+use crate::failure::{Cause, Failure, Outage, bounded_detail};
 use crate::record::{DomainRecord, Work};
 use crate::timestamp::{Span, Timestamp};
 
@@ -111,8 +111,19 @@ fn failure(
 ) -> Failure {
     let (cause, detail) = (Cause::PlatformGone, bounded_detail(detail));
     match record.failure.clone() {
-        Some(before) => Failure { cause, detail, next_attempt_at, refused, ..before },
-        None => Failure { cause, detail, attempts: 0, next_attempt_at, refused },
+        Some(before) => {
+            let outage = Outage::default();
+            Failure { cause, detail, next_attempt_at, refused, stalls: 0, outage, ..before }
+        }
+        None => Failure {
+            cause,
+            detail,
+            attempts: 0,
+            stalls: 0,
+            outage: Outage::default(),
+            next_attempt_at,
+            refused,
+        },
     }
 }
 

@@ -2,6 +2,7 @@ use sealwax_protocol::DomainName;
 
 use super::*;
 use crate::certificate::{CertificateFacts, CertificateSource};
+use crate::failure::Outage;
 use crate::record::{DomainState, Registration};
 
 struct Fixed(u64);
@@ -85,6 +86,8 @@ fn what_is_doubted_keeps_its_count_of_failures_and_a_return_ends_all_of_it() {
         cause: Cause::DnsNoRecord,
         detail: String::new(),
         attempts: 7,
+        stalls: 0,
+        outage: Outage::default(),
         next_attempt_at: Some(at(0)),
         refused: true,
     });

@@ -57,6 +57,14 @@ pub enum Who {
     Ca,
 }
 
+/// A part that can be away.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Party {
+    Ca,
+    Platform,
+    Edge,
+}
+
 impl Cause {
     /// Who must act on this cause.
     #[must_use]
@@ -79,6 +87,42 @@ impl Cause {
             | Self::OrderLost
             | Self::Internal => Who::Platform,
         }
+    }
+
+    /// Infrastructure was away, which is nobody's failure: it passes by itself or by whoever runs
+    /// that part, it never says anything about the domain, and it is tried again on a schedule of
+    /// its own ([`crate::backoff::next_stall`]).
+    #[must_use]
+    pub const fn is_outage(self) -> bool {
+        self.party().is_some()
+    }
+
+    /// What was away, if it is an outage.
+    const fn party(self) -> Option<Party> {
+        match self {
+            Self::CaRateLimited | Self::CaUnavailable | Self::CaAccount | Self::OrderLost => {
+                Some(Party::Ca)
+            }
+            Self::PlatformUnavailable => Some(Party::Platform),
+            Self::EdgeUnavailable => Some(Party::Edge),
+            Self::DnsNoRecord
+            | Self::DnsFailed
+            | Self::ConnectionFailed
+            | Self::ChallengeWrong
+            | Self::CaaForbids
+            | Self::RejectedIdentifier
+            | Self::CaPaused
+            | Self::CaProtocol
+            | Self::PlatformDenied
+            | Self::PlatformGone
+            | Self::Internal => None,
+        }
+    }
+
+    /// Both are outages of the same part.
+    #[must_use]
+    pub fn same_outage(self, other: Self) -> bool {
+        self.party().is_some_and(|party| other.party() == Some(party))
     }
 
     /// What to do about it, in a sentence that can be forwarded.
@@ -113,7 +157,7 @@ impl Cause {
                 "Nothing to do: it is tried again when the certificate authority answers."
             }
             Self::CaAccount => {
-                "Check the [[issuer]] section: contact, terms, external account binding, directory."
+                "Read the detail: a closed account is replaced by `sealwax account reset`; anything else is in the [[issuer]] section (contact, terms, external account binding, directory)."
             }
             Self::CaProtocol => "Report this with the detail shown; it is retried daily.",
             Self::PlatformDenied => {
@@ -141,12 +185,72 @@ pub struct Failure {
     pub cause: Cause,
     /// What was seen, bounded to [`DETAIL_BYTES_MAX`].
     pub detail: String,
-    /// Failed attempts in a row; a success ends the count.
+    /// Failed attempts in a row that someone must end; a success ends the count. Outages do not
+    /// count.
     pub attempts: u32,
+    /// Attempts in a row that an outage of the same part stopped; 0 when it was none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub stalls: u32,
+    /// What is known of that outage.
+    #[serde(default, skip_serializing_if = "Outage::is_unknown")]
+    pub outage: Outage,
     /// When it is tried again. `None` only for parked domains.
     pub next_attempt_at: Option<Timestamp>,
     /// Someone must act before a retry can succeed.
     pub refused: bool,
+}
+
+/// What is known of the outage that stopped the last attempts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outage {
+    /// Whoever is away wants to be left alone until then, whoever asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+    /// The platform was told of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub told: bool,
+    /// What stood there before, and still has to be mended once the outage is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behind: Option<Cause>,
+}
+
+impl Outage {
+    fn is_unknown(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+impl Failure {
+    /// An outage stopped the last attempt: the domain did not fail.
+    #[must_use]
+    pub const fn is_stall(&self) -> bool {
+        self.stalls > 0
+    }
+
+    /// Nothing failed: no CA could be asked, or none had room.
+    #[must_use]
+    pub const fn is_postponed(&self) -> bool {
+        let waits =
+            matches!(self.cause, Cause::CaRateLimited | Cause::CaUnavailable | Cause::CaAccount);
+        waits && self.attempts == 0 && self.stalls == 0
+    }
+
+    /// What was counted last against the domain, be there an outage in front of it.
+    #[must_use]
+    pub const fn counted(&self) -> Option<Cause> {
+        if self.attempts == 0 {
+            None
+        } else if self.stalls > 0 {
+            self.outage.behind
+        } else {
+            Some(self.cause)
+        }
+    }
 }
 
 /// Longest failure detail kept: CA texts are hostile input and go into every record read.
@@ -175,6 +279,35 @@ mod tests {
         let detail = bounded_detail(&format!("a\nb\u{1b}[31m{}", "ä".repeat(1000)));
         assert!(detail.len() <= DETAIL_BYTES_MAX);
         assert!(!detail.chars().any(char::is_control));
+    }
+
+    #[test]
+    fn a_failure_written_before_outages_were_told_apart_still_reads() {
+        let old = r#"{"cause":"ca_unavailable","detail":"503","attempts":2,
+            "next_attempt_at":1767225600000,"refused":false}"#;
+        let failure: Failure = serde_json::from_str(old).unwrap();
+        assert_eq!((failure.stalls, failure.is_stall()), (0, false));
+        assert_eq!(failure.counted(), Some(Cause::CaUnavailable));
+        let again = serde_json::to_string(&failure).unwrap();
+        assert!(!again.contains("stalls") && !again.contains("outage"), "{again}");
+    }
+
+    #[test]
+    fn an_outage_hides_no_fault_of_the_domains() {
+        let outage = Outage { behind: Some(Cause::DnsNoRecord), ..Outage::default() };
+        let failure = Failure {
+            cause: Cause::CaUnavailable,
+            detail: String::new(),
+            attempts: 2,
+            stalls: 1,
+            outage,
+            next_attempt_at: None,
+            refused: false,
+        };
+        assert_eq!(failure.counted(), Some(Cause::DnsNoRecord));
+        assert!(Cause::CaUnavailable.same_outage(Cause::CaRateLimited));
+        assert!(!Cause::CaUnavailable.same_outage(Cause::PlatformUnavailable));
+        assert!(!Cause::DnsFailed.same_outage(Cause::DnsFailed));
     }
 
     #[test]

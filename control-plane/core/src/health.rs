@@ -1,134 +1,229 @@
-//! Whether a CA is worth asking: a circuit breaker, pure.
+//! Whether somebody is worth asking: three values with three lives, pure.
 //!
-//! A CA that is down, or that refuses the account, is asked by one domain at a time and less and
-//! less often, instead of by every domain that is due.
+//! - A [`Breaker`] knows whether anybody answers. One that is down is asked by one at a time and
+//!   less and less often, instead of by everyone who is due.
+//! - A [`Hold`] is what a CA said: leave me alone until then. Nothing but time ends it.
+//! - A [`Stop`] is an account, or a setting, that is refused: someone must act.
+//!
+//! None ends another: that a CA answers does not end a limit, and that a limit is over does not
+//! mend an account.
 
 use crate::timestamp::{Span, Timestamp};
 
 /// Failures in a row before a CA is left alone: more than one domain's tries in a run.
 pub const FAILURES_MAX: u32 = 5;
-/// How long it is left alone at first; doubled after each failed probe.
-const FIRST_REST: Span = Span::from_secs(30);
+/// How long it is left alone at first; doubled after each failed probe, so that the way back takes
+/// about as long as it was away, and a blip costs seconds.
+const FIRST_REST: Span = Span::from_secs(2);
 /// Longest time between two probes.
 const REST_MAX: Span = Span::from_secs(600);
-/// Time between two probes of a CA that refuses the account: someone must change something.
-const STOPPED_REST: Span = Span::from_secs(3_600);
 /// How long one probe keeps the others away.
 const PROBE: Span = Span::from_secs(60);
+/// A probe is over in a moment, most of the time: then the others may go.
+const PROBE_SOON: Span = Span::from_secs(2);
+/// How long a limit is taken to last at first when the CA does not say; doubled on repetition.
+const FIRST_HOLD: Span = Span::from_secs(60);
 
-/// What is known about a CA's health. Kept per process: each replica may reach a CA or not.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Health {
-    failures: u32,
-    rest_until: Option<Timestamp>,
-    stopped: Option<String>,
+/// Leave to ask, given back with what came of it. One that was given before the breaker opened, or
+/// before another probe was let through, says nothing about what came after it.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pass(u64);
+
+/// How many may ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leave {
+    /// Everyone.
+    All,
+    /// One, to see whether it is back.
+    Probe,
 }
 
-impl Health {
-    /// Until when it is left alone, if it is; asks for no probe.
-    #[must_use]
-    pub fn resting_until(&self, now: Timestamp) -> Option<Timestamp> {
-        self.rest_until.filter(|until| *until > now)
-    }
+/// Whether anybody answers. Kept per process: each replica may reach a CA or not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Breaker {
+    state: State,
+    /// Grows with each change of the state, so that what came before it is told from what follows.
+    round: u64,
+}
 
-    /// Whether an order may be placed now. After a rest the first one to ask is the probe, and
-    /// the others wait for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum State {
+    /// It answers, as far as is known, after so many failures in a row.
+    Closed { failures: u32 },
+    /// It is left alone until then, after so many probes that failed.
+    Open { until: Timestamp, probes: u32 },
+    /// One has gone to see; given up for lost at that moment.
+    Probing { until: Timestamp, probes: u32 },
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::Closed { failures: 0 }
+    }
+}
+
+impl Breaker {
+    /// Who may ask now; takes no leave.
     ///
     /// # Errors
-    /// When it is worth asking again.
-    pub fn admit(&mut self, now: Timestamp) -> Result<(), Timestamp> {
-        match self.rest_until {
-            None => Ok(()),
-            Some(until) if until > now => Err(until),
-            Some(_) => {
-                self.rest_until = Some(now + PROBE);
-                Ok(())
+    /// When it is worth looking again.
+    pub fn look(&self, now: Timestamp) -> Result<Leave, Timestamp> {
+        match self.state {
+            State::Closed { .. } => Ok(Leave::All),
+            State::Open { until, .. } if until > now => Err(until),
+            State::Probing { until, .. } if until > now => Err(until.min(now + PROBE_SOON)),
+            State::Open { .. } | State::Probing { .. } => Ok(Leave::Probe),
+        }
+    }
+
+    /// Leave to ask now. After a rest the first one to ask is the probe, and the others wait for
+    /// what comes of it.
+    ///
+    /// # Errors
+    /// When it is worth looking again.
+    pub fn admit(&mut self, now: Timestamp) -> Result<Pass, Timestamp> {
+        if self.look(now)? == Leave::Probe {
+            self.turn(State::Probing { until: now + PROBE, probes: self.probes() });
+        }
+        Ok(Pass(self.round))
+    }
+
+    /// It did what it was asked.
+    pub fn succeeded(&mut self, pass: Pass) {
+        if pass.0 != self.round {
+            return;
+        }
+        match self.state {
+            State::Closed { .. } => self.state = State::default(),
+            State::Open { .. } | State::Probing { .. } => self.turn(State::default()),
+        }
+    }
+
+    /// It did not answer, or answered with an error of its own. Only a probe that fails makes the
+    /// rest longer.
+    pub fn failed(&mut self, pass: Pass, now: Timestamp) {
+        if pass.0 != self.round {
+            return;
+        }
+        match self.state {
+            State::Closed { failures } if failures + 1 < FAILURES_MAX => {
+                self.state = State::Closed { failures: failures + 1 };
+            }
+            State::Closed { .. } => self.turn(State::Open { until: now + FIRST_REST, probes: 0 }),
+            State::Open { .. } | State::Probing { .. } => {
+                let probes = self.probes().saturating_add(1);
+                let rest = FIRST_REST.scale(1 << probes.min(16), 1).min(REST_MAX);
+                self.turn(State::Open { until: now + rest, probes });
             }
         }
     }
 
-    /// Why it is stopped until someone acts, if it is.
-    #[must_use]
-    pub fn stopped(&self) -> Option<&str> {
-        self.stopped.as_deref()
-    }
-
-    /// It answered as it should, or refused one domain: it works.
-    pub fn succeeded(&mut self) {
-        *self = Self::default();
-    }
-
-    /// It did not answer, or answered with an error of its own.
-    pub fn failed(&mut self, now: Timestamp) {
-        self.failures = self.failures.saturating_add(1);
-        if self.failures >= FAILURES_MAX {
-            let doublings = (self.failures - FAILURES_MAX).min(16);
-            let rest = FIRST_REST.scale(1 << doublings, 1).min(REST_MAX);
-            self.hold(now + rest);
+    /// What came of it says nothing, or nobody was asked after all: another one may probe.
+    pub fn void(&mut self, pass: Pass) {
+        if pass.0 == self.round && matches!(self.state, State::Probing { .. }) {
+            let probes = self.probes();
+            self.turn(State::Open { until: Timestamp::default(), probes });
         }
     }
 
-    /// It wants to be left alone until a moment.
-    pub fn hold(&mut self, until: Timestamp) {
-        self.rest_until = self.rest_until.max(Some(until));
+    const fn probes(&self) -> u32 {
+        match self.state {
+            State::Closed { .. } => 0,
+            State::Open { probes, .. } | State::Probing { probes, .. } => probes,
+        }
     }
 
-    /// It refuses the account, or its configuration is wrong. True: that is news.
-    pub fn stop(&mut self, detail: &str, now: Timestamp) -> bool {
-        let news = self.stopped.as_deref() != Some(detail);
-        self.stopped = Some(detail.to_owned());
-        self.rest_until = Some(now + STOPPED_REST);
+    fn turn(&mut self, state: State) {
+        self.state = state;
+        self.round += 1;
+    }
+}
+
+/// What a CA wants to be left alone with, and until when.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hold {
+    until: Timestamp,
+    /// How often in a row it did not say until when.
+    row: u32,
+}
+
+impl Hold {
+    /// Until when, if it still is.
+    #[must_use]
+    pub fn resting_until(&self, now: Timestamp) -> Option<Timestamp> {
+        Some(self.until).filter(|until| *until > now)
+    }
+
+    /// The CA said until when: the longest counts.
+    pub fn said(&mut self, until: Timestamp) {
+        self.until = self.until.max(until);
+    }
+
+    /// The CA did not say: a minute at most, twice as long each time, up to ten minutes, between
+    /// half of it and all. What was under way when it began does not lengthen it.
+    pub fn unsaid(&mut self, now: Timestamp, jitter_permille: u64) {
+        if self.resting_until(now).is_some() {
+            return;
+        }
+        let wait = FIRST_HOLD.scale(1 << self.row.min(16), 1).min(REST_MAX);
+        let jitter = wait.scale(jitter_permille.min(1000), 2000);
+        self.until = now + wait.scale(1, 2) + jitter;
+        self.row = self.row.saturating_add(1);
+    }
+
+    /// What it was about was done. That ends the row, and never a hold that lasts.
+    pub fn succeeded(&mut self, now: Timestamp) {
+        if self.resting_until(now).is_none() {
+            *self = Self::default();
+        }
+    }
+}
+
+/// An account or a setting that is refused, until someone acts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stop(Option<(String, Timestamp)>);
+
+impl Stop {
+    /// Why, if it is.
+    #[must_use]
+    pub fn why(&self) -> Option<&str> {
+        self.0.as_ref().map(|(why, _)| why.as_str())
+    }
+
+    /// It is refused: not asked before `until`. True: that is news.
+    pub fn set(&mut self, why: &str, until: Timestamp) -> bool {
+        let news = self.why() != Some(why);
+        self.0 = Some((why.to_owned(), until));
         news
+    }
+
+    /// Until when nobody asks.
+    #[must_use]
+    pub fn resting_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.0.as_ref().map(|(_, until)| *until).filter(|until| *until > now)
+    }
+
+    /// One may see whether someone acted, and the others wait for it.
+    ///
+    /// # Errors
+    /// Until when nobody asks.
+    pub fn admit(&mut self, now: Timestamp) -> Result<(), Timestamp> {
+        if let Some(until) = self.resting_until(now) {
+            return Err(until);
+        }
+        if let Some((_, until)) = &mut self.0 {
+            *until = now + PROBE;
+        }
+        Ok(())
+    }
+
+    /// What was refused was done.
+    pub fn lift(&mut self) {
+        self.0 = None;
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const fn at(secs: u64) -> Timestamp {
-        Timestamp::from_millis(secs * 1000)
-    }
-
-    #[test]
-    fn a_ca_that_is_down_is_probed_by_one_and_ever_more_rarely() {
-        let mut health = Health::default();
-        for _ in 1..FAILURES_MAX {
-            health.failed(at(0));
-            assert_eq!(health.admit(at(0)), Ok(()));
-        }
-        health.failed(at(0));
-        assert_eq!(health.admit(at(0)), Err(at(30)));
-        assert_eq!(health.admit(at(30)), Ok(()), "the probe");
-        assert!(health.admit(at(30)).is_err(), "the others wait for it");
-        health.failed(at(31));
-        assert_eq!(health.admit(at(31)), Err(at(91)), "twice as long");
-        for _ in 0..40 {
-            health.failed(at(100));
-        }
-        assert_eq!(health.admit(at(100)), Err(at(700)), "never longer than ten minutes");
-        health.succeeded();
-        assert_eq!(health.admit(at(100)), Ok(()));
-    }
-
-    #[test]
-    fn a_probe_that_never_comes_back_is_followed_by_another() {
-        let mut health = Health::default();
-        health.hold(at(10));
-        assert_eq!(health.admit(at(10)), Ok(()));
-        assert_eq!(health.admit(at(11)), Err(at(70)));
-        assert_eq!(health.admit(at(70)), Ok(()));
-    }
-
-    #[test]
-    fn a_refused_account_is_news_once_and_asked_again_hourly() {
-        let mut health = Health::default();
-        assert!(health.stop("terms changed", at(0)));
-        assert!(!health.stop("terms changed", at(5)));
-        assert_eq!(health.stopped(), Some("terms changed"));
-        assert_eq!(health.admit(at(6)), Err(at(3605)));
-        assert_eq!(health.admit(at(3605)), Ok(()));
-        health.succeeded();
-        assert_eq!(health.stopped(), None);
-    }
-}
+#[path = "health_tests.rs"]
+mod tests;

@@ -36,6 +36,8 @@ pub struct OrderView {
     pub failure: Option<Refusal>,
     /// How long the CA wants to be left alone before it is asked again.
     pub retry_after: Option<Span>,
+    /// When the CA forgets it, if it says (RFC 8555 section 7.1.3).
+    pub expires: Option<Timestamp>,
 }
 
 /// The http-01 challenge of an order with one identifier.
@@ -47,6 +49,9 @@ pub struct OrderChallenge {
     pub key_authorization: String,
     /// The CA was told to go ahead (challenge status `processing`).
     pub processing: bool,
+    /// What the CA's last try found, while the challenge stays open: some CAs (step-ca among them)
+    /// write it there and expect the answer to be sent again (RFC 8555 section 8.2).
+    pub error: Option<Refusal>,
 }
 
 /// Why a CA will not issue, classified from its problem document.
@@ -151,7 +156,7 @@ pub enum IssueError {
     /// Wait until `until`.
     #[error("a limit of the CA is used up until {until}: {detail}")]
     RateLimited {
-        /// When it is worth trying again.
+        /// When it is worth trying again; not after now: the CA does not say.
         until: Timestamp,
         /// What the limit covers.
         scope: LimitScope,

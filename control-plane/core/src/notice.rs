@@ -29,6 +29,9 @@ const WAITS: [Span; 8] = [
 ];
 /// Shortest wait when there was no free place to deliver at all.
 const BUSY_WAIT: Span = Span::from_secs(20);
+/// And the longest one, where nobody says when there will be one: half of the time the notice
+/// has waited already, or a record is written every minute for as long as that lasts.
+const BUSY_WAIT_MAX: Span = Span::from_secs(600);
 /// How old a notice gets that is hardly ever tried, because its receiver fails at all others: as
 /// old as one that is tried all the time.
 const LIFE: Span = Span::from_secs(60 * 3_600);
@@ -196,7 +199,8 @@ pub(crate) fn in_turn(outbox: &[Notice]) -> impl Iterator<Item = &Notice> {
 }
 
 /// The outbox after a delivery, and the notice if it was given up. What stays keeps its place:
-/// the outbox is in the order of what happened.
+/// the outbox is in the order of what happened. A receiver that takes nothing now takes none of
+/// the record's other notices either: they wait as long, with one write for all of them.
 #[must_use]
 pub fn delivered(
     mut record: DomainRecord,
@@ -214,7 +218,8 @@ pub fn delivered(
         Delivery::Busy { .. } if notice.at + LIFE <= now => None,
         Delivery::Busy { until, .. } => {
             let until = until.map_or(Span::ZERO, |until| until.since(now));
-            Some(until.max(BUSY_WAIT))
+            let grown = now.since(notice.at).scale(1, 2).min(BUSY_WAIT_MAX);
+            Some(until.max(grown).max(BUSY_WAIT))
         }
         Delivery::Failed { .. } => {
             let wait = usize::try_from(notice.attempts).ok().and_then(|tried| WAITS.get(tried));
@@ -224,6 +229,10 @@ pub fn delivered(
     };
     let Some(wait) = wait else { return (record, Some(notice)) };
     notice.next_at = now + wait + wait.scale(jitter.permille().min(1000), 4_000);
+    if matches!(outcome, Delivery::Busy { .. }) {
+        let others = record.outbox.iter_mut().filter(|other| other.to == notice.to);
+        others.for_each(|other| other.next_at = other.next_at.max(notice.next_at));
+    }
     record.outbox.insert(at, notice);
     (record, None)
 }

@@ -82,6 +82,27 @@ fn a_delivery_that_was_not_tried_is_no_failure() {
 }
 
 #[test]
+fn a_receiver_that_takes_nothing_for_long_costs_a_write_every_ten_minutes() {
+    let mut record = record();
+    let events: Vec<_> = (0..8).map(|second| event("certificate.issued", second)).collect();
+    enqueue(&mut record, &events, &Two);
+    record.outbox.retain(|notice| notice.to == "a");
+    let busy = Delivery::Busy { until: None, detail: String::new() };
+    let mut writes = Vec::new();
+    let mut now = at(8);
+    while now < at(7_200) {
+        let id = in_turn(&record.outbox).min_by_key(|notice| notice.next_at).unwrap().id.clone();
+        record = delivered(record, &id, &busy, now, &Zero).0;
+        writes.push(now);
+        now = record.wake_at().unwrap();
+    }
+    let until = |at: Timestamp| writes.iter().filter(|write| **write < at).count();
+    assert_eq!(record.outbox.len(), 8);
+    assert!(until(at(60)) <= 4 && until(at(1_200)) <= 12, "{writes:?}");
+    assert!(writes.len() <= 12 + 11, "{writes:?}");
+}
+
+#[test]
 fn what_its_writer_leaves_is_due_at_once() {
     let mut record = record();
     assert!(leave(&mut record, &[event("certificate.issued", 7)], &Two).is_empty());

@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use sealwax_protocol::DomainName;
 use serde::{Deserialize, Serialize};
 
+use crate::backoff::VISIT_EVERY;
 use crate::budget::BudgetState;
 use crate::campaign::Replacing;
 use crate::certificate::{CertificateFacts, CertificateSource};
 use crate::departure::Departure;
-use crate::failure::Failure;
+use crate::failure::{Cause, Failure};
 use crate::notice::{self, Notice};
 use crate::preflight::Findings;
 use crate::timestamp::Timestamp;
@@ -70,6 +71,9 @@ pub struct DomainRecord {
     /// Whether it is tried in staging first; kept while its last validation failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trials: Option<Trials>,
+    /// When the CA took the order, or was asked to finish it; the last one if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ordered_at: Option<Timestamp>,
     /// What the platform said while it says that the domain is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub departure: Option<Departure>,
@@ -177,6 +181,7 @@ impl DomainRecord {
             preflight: None,
             preflight_waived: false,
             trials: None,
+            ordered_at: None,
             departure: None,
             created_at: now,
             updated_at: now,
@@ -216,6 +221,24 @@ impl DomainRecord {
         failure.next_attempt_at
     }
 
+    /// From when on a visit may ask again for a name that an outage stopped, or that waits for a
+    /// CA's limits, before its schedule does; `None`: the schedule has the word. Never while whoever is away wants to be left
+    /// alone, and never where each attempt may leave an order behind.
+    #[must_use]
+    pub fn visit_at(&self) -> Option<Timestamp> {
+        let failure = self.failure.as_ref();
+        let failure = failure.filter(|failure| failure.is_stall() || failure.is_postponed())?;
+        let costs_nothing = matches!(
+            failure.cause,
+            Cause::PlatformUnavailable | Cause::CaUnavailable | Cause::CaRateLimited
+        );
+        let unsure = matches!(self.work, Work::Ordering { .. } | Work::Trial { .. });
+        let asked = costs_nothing && self.waits() && !unsure;
+        asked.then(|| {
+            (self.updated_at + VISIT_EVERY).max(failure.outage.not_before.unwrap_or_default())
+        })
+    }
+
     /// When the sweep must look at the record again; `None`: only when asked to. Each record is
     /// due at its own time and at no other, so nothing is ever paged through.
     #[must_use]
@@ -225,7 +248,11 @@ impl DomainRecord {
         }
         let work = match &self.work {
             Work::Parked => self.erase_at,
-            Work::Wanted { since } => Some(*since),
+            // Whoever asks and looks for it holds it meanwhile.
+            Work::Wanted { since } => {
+                let held = self.lease.as_ref().map(|lease| self.updated_at + lease.duration);
+                Some(held.unwrap_or(*since))
+            }
             Work::Trial { .. }
             | Work::Ordering { .. }
             | Work::Ordered { .. }

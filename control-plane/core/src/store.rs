@@ -230,6 +230,13 @@ pub trait Store: Send + Sync + 'static {
         self.remove(domain, version).await
     }
 
+    /// Whether each domain left a trace of its removal, in order: evidence that it is gone, where
+    /// [`Self::load`] finds nothing. A domain that was never here has none, and neither has one in
+    /// a store that lost it. At most [`LOAD_MAX`] at a time.
+    async fn was_removed(&self, domains: &[DomainName]) -> Result<Vec<bool>, StoreError> {
+        Ok(vec![false; domains.len()])
+    }
+
     /// A page of the domains whose `wake_at` is not after `now`. From page to page the walk goes
     /// from old to young, as far as the index allows: its shards are walked side by side. What
     /// becomes due behind it is for the next walk. The index may lag: the caller re-checks the

@@ -10,6 +10,7 @@ pub mod cli;
 pub mod config;
 pub mod edge;
 pub mod feed;
+pub mod identity;
 pub mod last_good;
 pub mod metrics;
 pub mod notify;

@@ -243,6 +243,8 @@ async fn a_due_or_failed_domain_is_renewed_without_force() {
                 cause: Cause::CaUnavailable,
                 detail: String::new(),
                 attempts: 1,
+                stalls: 0,
+                outage: sealwax_core::failure::Outage::default(),
                 next_attempt_at: Some(Timestamp::from_secs(9_000)),
                 refused: false,
             });

@@ -1,9 +1,9 @@
 //! The loop: sweep what is due into the lanes, work the lanes off, let the time pass.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use sealwax_core::apply::IllegalTransition;
-use sealwax_core::budget::Budget;
+use sealwax_core::budget::{Budget, Headroom};
 use sealwax_core::{Span, Timestamp};
 use sealwax_protocol::{ChallengeToken, DomainName};
 use sealwax_workflow::Lane;
@@ -76,6 +76,8 @@ struct Engine<'a> {
     anyone: DomainName,
     calendar: Calendar,
     lanes: [VecDeque<u32>; Lane::ALL.len()],
+    /// Who waits for room in what the account may order, in the order they were registered.
+    lines: BTreeMap<Headroom, BTreeSet<u32>>,
     ground: Ground<'a>,
     tally: Tally,
     /// When the next order may begin.
@@ -106,6 +108,7 @@ impl<'a> Engine<'a> {
             anyone: anyone(),
             calendar,
             lanes: Default::default(),
+            lines: BTreeMap::new(),
             ground,
             tally: Tally::new(hours),
             free_at: START,
@@ -119,6 +122,7 @@ impl<'a> Engine<'a> {
     fn round(&mut self, now: Timestamp) -> Result<Timestamp, RunError> {
         self.happenings(now);
         self.sweep(now);
+        self.attend(now);
         let until = now + self.scenario.sweep_interval;
         self.work_off(now, until)?;
         self.tally.passed(until, &self.ground.ca);
@@ -194,6 +198,20 @@ impl<'a> Engine<'a> {
         self.tally.backlog(self.lanes.iter().map(VecDeque::len).sum());
     }
 
+    /// As the queue does: as many go as there is room for, those that failed before last.
+    fn attend(&mut self, now: Timestamp) {
+        for (headroom, line) in &mut self.lines {
+            let room = self.ground.budget.room(*headroom, now);
+            for _ in 0..room {
+                let Some(number) = line.pop_first() else { break };
+                let lane = if *headroom == Headroom::Half { Lane::Retry } else { Lane::Due };
+                if let Some(lane) = self.lanes.get_mut(lane as usize) {
+                    lane.push_back(number);
+                }
+            }
+        }
+    }
+
     fn work_off(&mut self, now: Timestamp, until: Timestamp) -> Result<(), RunError> {
         let apart = Span::from_millis(1_000 / self.scenario.orders_per_second.clamp(1, 1_000));
         self.free_at = self.free_at.max(now);
@@ -216,7 +234,14 @@ impl<'a> Engine<'a> {
         if let Some(name) = at(&mut self.names, number) {
             *name = next;
         }
-        self.calendar.enter(next.wake_at, number);
+        match walked.ended {
+            Ended::Waits(headroom) => {
+                self.lines.entry(headroom).or_default().insert(number);
+            }
+            Ended::Issued | Ended::Failed | Ended::Idle => {
+                self.calendar.enter(next.wake_at, number);
+            }
+        }
         Ok(())
     }
 }

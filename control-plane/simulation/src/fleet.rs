@@ -1,5 +1,6 @@
 //! The names, each in the few bytes that a record comes down to between two walks.
 
+use sealwax_core::failure::Outage;
 use sealwax_core::record::Registration;
 use sealwax_core::schedule::{Place, renew_at};
 use sealwax_core::{Cause, CertificateFacts, CertificateSource, DomainRecord, Failure, Span, Work};
@@ -61,6 +62,8 @@ pub(crate) struct Name {
     pub(crate) not_after: Moment,
     pub(crate) wake_at: Moment,
     pub(crate) attempts: u16,
+    /// Attempts in a row that an outage stopped, up to where that changes nothing any more.
+    pub(crate) stalls: u8,
     /// It waits for its next attempt, be it only for its turn.
     pub(crate) waits: bool,
     pub(crate) rests: Rests,
@@ -76,6 +79,7 @@ impl Name {
         not_after: Moment::NEVER,
         wake_at: Moment::NEVER,
         attempts: 0,
+        stalls: 0,
         waits: false,
         rests: Rests::Unknown,
         broken: false,
@@ -92,6 +96,8 @@ impl Name {
             cause: Cause::CaUnavailable,
             detail: String::new(),
             attempts: u32::from(self.attempts),
+            stalls: u32::from(self.stalls),
+            outage: Outage::default(),
             next_attempt_at: Some(self.wake_at.timestamp()),
             refused: false,
         });
@@ -122,12 +128,14 @@ impl Name {
         let certificate = record.certificate.as_ref();
         let moment = |at: Option<_>| at.map_or(Moment::NEVER, Moment::not_before);
         let attempts = record.failure.as_ref().map_or(0, |failure| failure.attempts);
+        let stalls = record.failure.as_ref().map_or(0, |failure| failure.stalls);
         Self {
             not_before: moment(certificate.map(|held| held.not_before)),
             not_after: moment(certificate.map(|held| held.not_after)),
             wake_at: moment(record.wake_at()),
             waits: record.failure.is_some(),
             attempts: u16::try_from(attempts).unwrap_or(u16::MAX),
+            stalls: u8::try_from(stalls).unwrap_or(u8::MAX),
             rests: match record.work {
                 Work::Wanted { .. } => Rests::Wanted,
                 Work::Idle => Rests::Idle,

@@ -68,7 +68,7 @@ impl Tally {
         self.outcome.orders += u64::from(walked.orders);
         add(&mut self.outcome.orders_per_hour, hour, walked.orders);
         match walked.ended {
-            Ended::Idle => {}
+            Ended::Idle | Ended::Waits(_) => {}
             Ended::Failed => {
                 self.outcome.failed_attempts += 1;
                 add(&mut self.outcome.failures_per_hour, hour, 1);

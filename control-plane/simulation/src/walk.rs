@@ -4,7 +4,9 @@
 //! happens at one moment: an order's few seconds are nothing in a fleet's year.
 
 use sealwax_core::apply::IllegalTransition;
-use sealwax_core::budget::{BucketKey, Budget, Headroom, Need, OrderKind, Part, registered_domain};
+use sealwax_core::budget::{
+    BucketKey, Budget, Exhausted, Headroom, Need, OrderKind, Part, registered_domain,
+};
 use sealwax_core::issuer::{IssueError, OrderChallenge, OrderStatus, OrderView, Refusal};
 use sealwax_core::schedule::{Place, renew_at};
 use sealwax_core::{
@@ -34,6 +36,8 @@ pub(crate) enum Ended {
     Failed,
     /// In nothing: it was not due.
     Idle,
+    /// In line for room in what the account may order, with so much left for others.
+    Waits(Headroom),
 }
 
 /// What a walk needs, but for the name.
@@ -64,6 +68,8 @@ struct Steps<'a, 'b> {
     /// Failed tries of the present step, and how long they were waited after.
     tries: u32,
     waited: Span,
+    /// What there has to be room for.
+    waits: Option<Headroom>,
     now: Timestamp,
 }
 
@@ -93,6 +99,7 @@ pub(crate) fn walk(
         orders: 0,
         tries: 0,
         waited: Span::ZERO,
+        waits: None,
         now,
     };
     for _ in 0..STEPS_MAX {
@@ -105,6 +112,8 @@ pub(crate) fn walk(
     let walked = Name::of(&record, &name);
     let ended = if record.certificate.is_some() && record.failure.is_none() {
         if walked.not_after == name.not_after { Ended::Idle } else { Ended::Issued }
+    } else if let Some(headroom) = steps.waits {
+        Ended::Waits(headroom)
     } else if walked.wake_at == name.wake_at {
         Ended::Idle
     } else {
@@ -128,14 +137,11 @@ impl Steps<'_, '_> {
                 sight.looked = true;
                 Ok(record)
             }
-            Step::Choose => match self.reserve(&record) {
-                Ok(()) => {
-                    sight.reserved = true;
-                    apply::permitted(record, ISSUER).map(|next| self.onward(next))
-                }
-                Err(turn) => Ok(self.postponed(record, turn)),
+            Step::Choose => match self.look(&record) {
+                Ok(()) => apply::permitted(record, ISSUER).map(|next| self.onward(next)),
+                Err(full) => Ok(self.postponed(record, &full)),
             },
-            Step::PlaceOrder { .. } => self.place_order(record, sight),
+            Step::PlaceOrder { .. } => self.place_order(record),
             Step::Observe { .. } => Ok(self.observe(record, sight)),
             Step::Publish(challenge) => {
                 apply::challenged(record, challenge.token.into()).map(|next| self.onward(next))
@@ -147,6 +153,9 @@ impl Steps<'_, '_> {
             Step::Finalize { .. } => Ok(self.finalize(record, sight)),
             Step::Download { .. } => self.download(record),
             Step::GiveUp(refusal) => Ok(self.gave_up(record, &refusal)),
+            Step::Abandon { detail } => {
+                Ok(self.gave_up(record, &Refusal { cause: Cause::OrderLost, detail }))
+            }
             // A fleet's CA has no staging; no watch, no grace and no notices are kept in its names,
             // and none is removed.
             Step::Try { .. }
@@ -163,30 +172,24 @@ impl Steps<'_, '_> {
         leased(record)
     }
 
-    /// What an order needs of the budget, or when it is its turn.
-    fn reserve(&mut self, record: &DomainRecord) -> Result<(), Timestamp> {
-        let need = self.need(record);
-        let mut parts = vec![Part::Name, Part::Address];
-        if need.kind == OrderKind::First {
-            parts.push(Part::RegisteredDomain(registered_domain(&record.domain)));
-            parts.push(Part::Account);
-        }
-        let headroom = headroom(record, self.now);
-        let budget = &mut self.ground.budget;
-        budget.reserve_of(&need, &parts, headroom, self.now).map_err(|refused| match refused.key {
-            BucketKey::Orders | BucketKey::Tenant(_) => budget.stand_in_line(&refused, headroom),
-            BucketKey::RegisteredDomain(_) => budget.stand_in_line(&refused, Headroom::None),
-            BucketKey::ExactSet(_)
-            | BucketKey::Failures(_)
-            | BucketKey::ConsecutiveFailures(_)
-            | BucketKey::Accounts
-            | BucketKey::Requests(_)
-            | BucketKey::Line(_) => refused.until,
-        })
+    /// Whether there is room for an order.
+    fn look(&self, record: &DomainRecord) -> Result<(), Exhausted> {
+        let (need, headroom) = (self.need(record), headroom(record, self.now));
+        self.ground.budget.look_of(&need, &parts(&need), headroom, self.now)
     }
 
-    fn postponed(&self, record: DomainRecord, turn: Timestamp) -> DomainRecord {
-        apply::postponed(record, Cause::CaRateLimited, "", turn, self.now)
+    /// What an order needs of the budget.
+    fn reserve(&mut self, record: &DomainRecord) -> Result<(), Exhausted> {
+        let (need, headroom) = (self.need(record), headroom(record, self.now));
+        self.ground.budget.reserve_of(&need, &parts(&need), headroom, self.now)
+    }
+
+    /// What has no room in the account's orders waits in line; everything else until its moment.
+    fn postponed(&mut self, record: DomainRecord, full: &Exhausted) -> DomainRecord {
+        let in_line = full.key == BucketKey::Orders;
+        self.waits = in_line.then(|| headroom(&record, self.now));
+        let until = if in_line { self.now } else { full.until };
+        apply::postponed(record, Cause::CaRateLimited, "", until, self.now)
     }
 
     /// A renewal is exempt in the CA's window only: here, when its certificate is revoked.
@@ -199,12 +202,9 @@ impl Steps<'_, '_> {
         Need { domain: &record.domain, tenant: None, kind }
     }
 
-    fn place_order(&mut self, record: DomainRecord, sight: &mut Sight) -> Stepped {
-        if !sight.reserved {
-            if let Err(turn) = self.reserve(&record) {
-                return Ok(self.postponed(record, turn));
-            }
-            sight.reserved = true;
+    fn place_order(&mut self, record: DomainRecord) -> Stepped {
+        if let Err(full) = self.reserve(&record) {
+            return Ok(self.postponed(record, &full));
         }
         match self.ground.ca.place_order(self.number, self.revoked, self.now, self.waited) {
             Ok(standing) => {
@@ -213,7 +213,12 @@ impl Steps<'_, '_> {
                 self.order = OrderStatus::Pending;
                 apply::ordered(record, String::new()).map(|next| self.onward(next))
             }
-            Err(error) => Ok(self.errored(record, &error)),
+            Err(error) => {
+                // It certainly has none.
+                let need = self.need(&record);
+                self.ground.budget.give_back(&need);
+                Ok(self.errored(record, &error))
+            }
         }
     }
 
@@ -227,12 +232,20 @@ impl Steps<'_, '_> {
             token: self.ground.token.clone(),
             key_authorization: String::new(),
             processing: false,
+            error: None,
         });
         let failure = (self.order == OrderStatus::Invalid)
             .then(|| Refusal { cause: Cause::DnsNoRecord, detail: String::new() });
         let url = String::new();
         let retry_after = None;
-        sight.order = Some(OrderView { url, status: self.order, challenge, failure, retry_after });
+        sight.order = Some(OrderView {
+            url,
+            status: self.order,
+            challenge,
+            failure,
+            retry_after,
+            expires: None,
+        });
         self.tries = 0;
         record
     }
@@ -305,6 +318,16 @@ impl Steps<'_, '_> {
         let over = self.now + self.waited;
         DomainRecord { lease: None, ..apply::gave_up(record, refusal, over, &self.ground.dice) }
     }
+}
+
+/// The parts an order draws on.
+fn parts<'a>(need: &Need<'a>) -> Vec<Part<'a>> {
+    let mut parts = vec![Part::Name, Part::Address];
+    if need.kind == OrderKind::First {
+        parts.push(Part::RegisteredDomain(registered_domain(need.domain)));
+        parts.push(Part::Account);
+    }
+    parts
 }
 
 /// As the workflow does: names that failed before leave half to the others.

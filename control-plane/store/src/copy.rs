@@ -2,8 +2,10 @@
 
 use futures::stream::{self, TryStreamExt as _};
 use sealwax_core::DomainRecord;
+use sealwax_core::identity::{IDENTITY_DOCUMENT, StoreIdentity};
 use sealwax_core::store::{
-    CertificateChange, Change, EVENTS_PER_CHANGE_MAX, Entry, Expected, Selection, StoreError,
+    CertificateChange, Change, Document, EVENTS_PER_CHANGE_MAX, Entry, Expected, Selection,
+    StoreError,
 };
 use sealwax_protocol::{ChallengeToken, DomainName};
 
@@ -46,6 +48,11 @@ pub enum CopyError {
     /// The target has something newer of this name: it was in use already.
     #[error("the target has another, newer {0}: copy into an empty table")]
     NewerInTarget(String),
+    /// The target has domains that did not come from the source.
+    #[error(
+        "the target has domains already, and they are not from this source: copy into an empty table"
+    )]
+    InUse,
     /// What was read back is not what was written.
     #[error("the target does not hold {0} as the source does; is it written to meanwhile?")]
     Differs(String),
@@ -53,7 +60,8 @@ pub enum CopyError {
 
 /// Copies accounts, then every domain with its certificate, stored challenge and newest
 /// [`EVENTS_PER_CHANGE_MAX`] events, and reads each back. Nothing may write to the source
-/// meanwhile. Sealed keys are copied as they are: the target is used with the same
+/// meanwhile. Into an empty store only, or one that an earlier run began to fill; the source's
+/// identity goes along. Sealed keys are copied as they are: the target is used with the same
 /// key-encryption key.
 ///
 /// # Errors
@@ -63,11 +71,13 @@ pub async fn copy_store(
     target: &dyn Upkeep,
     mut progress: impl FnMut(&CopyProgress) + Send,
 ) -> Result<CopyProgress, CopyError> {
+    refuse_in_use(source, target).await?;
     let mut so_far = CopyProgress::default();
     for issuer in source.accounts().await.map_err(at_source)? {
         account(source, target, &issuer).await?;
         so_far.accounts += 1;
     }
+    identity(source, target).await?;
     let mut cursor = target.mark(JOB).await.map_err(at_target)?;
     so_far.resumed = cursor.is_some();
     loop {
@@ -86,6 +96,43 @@ pub async fn copy_store(
             return Ok(so_far);
         }
     }
+}
+
+/// Looks before anything is written.
+async fn refuse_in_use(source: &dyn Upkeep, target: &dyn Upkeep) -> Result<(), CopyError> {
+    // Each store's canary is its own: the same in both is from an earlier run.
+    let canary = target.account(CANARY_ISSUER).await.map_err(at_target)?;
+    if canary.is_some() && canary == source.account(CANARY_ISSUER).await.map_err(at_source)? {
+        return Ok(());
+    }
+    let first = target.list(&Selection::default(), 1, None).await.map_err(at_target)?;
+    if first.records.is_empty() { Ok(()) } else { Err(CopyError::InUse) }
+}
+
+/// Whoever knew the source knows the target then.
+async fn identity(source: &dyn Upkeep, target: &dyn Upkeep) -> Result<(), CopyError> {
+    let Some(known) = source.document(IDENTITY_DOCUMENT).await.map_err(at_source)? else {
+        return Ok(());
+    };
+    let there = target.document(IDENTITY_DOCUMENT).await.map_err(at_target)?;
+    if there.as_ref().is_some_and(|there| there.text == known.text) {
+        return Ok(());
+    }
+    // The target was used since an earlier run: what is older says nothing of it.
+    if there.as_ref().is_some_and(|there| no_newer(&known.text, &there.text)) {
+        return Ok(());
+    }
+    let version = there.map_or(0, |there| there.version);
+    let moved = Document { version, ..known };
+    target.put_document(IDENTITY_DOCUMENT, &moved).await.map_err(at_target)
+}
+
+/// Whether both are one store, and the first was not used later than the second.
+fn no_newer(known: &str, there: &str) -> bool {
+    let read = |text| serde_json::from_str::<StoreIdentity>(text).ok();
+    read(known).zip(read(there)).is_some_and(|(known, there)| {
+        known.id == there.id && (known.epoch, known.mark) <= (there.epoch, there.mark)
+    })
 }
 
 async fn account(source: &dyn Upkeep, target: &dyn Upkeep, issuer: &str) -> Result<(), CopyError> {

@@ -161,6 +161,10 @@ impl Store for DynamoStore {
         self.remove_record(domain, version).await
     }
 
+    async fn was_removed(&self, domains: &[DomainName]) -> Result<Vec<bool>, StoreError> {
+        self.find_traces(domains).await
+    }
+
     async fn due(
         &self,
         now: Timestamp,

@@ -27,6 +27,12 @@ pub async fn open_embedded(path: &Path, clock: Arc<dyn Clock>) -> Result<DynamoS
     open_through(path, clock, |transport| transport).await
 }
 
+/// Whether there is a store in the folder `path`. One whose creation was cut short is none.
+#[must_use]
+pub fn embedded_exists(path: &Path) -> bool {
+    std::fs::metadata(path.join(engine::FILE)).is_ok_and(|file| file.is_file() && file.len() > 0)
+}
+
 /// As [`open_embedded`], with something put around the transport: faults, a recorder.
 #[cfg(feature = "testing")]
 pub async fn open_embedded_through(
@@ -80,6 +86,7 @@ async fn open_through(
     let store = DynamoStore::assemble(&connection, "", &timeouts, clock, Some(engine))?;
     if fresh {
         store.init().await?;
+        tracing::warn!(path = %path.display(), "a new, empty store was created");
     }
     sealwax_core::store::Store::ping(&store).await?;
     Ok(store)

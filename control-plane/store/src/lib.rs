@@ -31,9 +31,9 @@ pub mod wire;
 pub use aws::{Arn, AwsEndpoint, Patience, StaticCredentials};
 pub use copy::{CopyError, CopyProgress, copy_store};
 pub use dynamo::{DynamoStore, Initialized, Pace, TableFacts, Timeouts};
-pub use embedded::open_embedded;
 #[cfg(feature = "testing")]
 pub use embedded::{SharedEngine, open_embedded_through};
+pub use embedded::{embedded_exists, open_embedded};
 #[cfg(feature = "testing")]
 pub use remote::open_remote_through;
 pub use remote::{RemoteSettings, open_remote};

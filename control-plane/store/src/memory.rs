@@ -76,6 +76,10 @@ pub struct MemoryStore {
     exclusive: bool,
 }
 
+/// All that a store held at a moment.
+#[derive(Debug)]
+pub struct Contents(Ledger);
+
 impl MemoryStore {
     /// An empty store that several processes may share, as the hook-less default.
     #[must_use]
@@ -89,9 +93,31 @@ impl MemoryStore {
         Self { exclusive: true, ..Self::new(clock) }
     }
 
+    /// Another store with all that this one has now: what a restore would bring back.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self {
+            clock: Arc::clone(&self.clock),
+            ledger: Mutex::new(self.lock().clone()),
+            faults: Mutex::new(None),
+            exclusive: self.exclusive,
+        }
+    }
+
     /// Lets calls fail from now on; `None` ends that.
     pub fn set_faults(&self, hook: Option<FaultHook>) {
         *self.faults.lock().unwrap_or_else(PoisonError::into_inner) = hook;
+    }
+
+    /// Loses everything, as a volume does that is not mounted; hands it out for [`Self::restore`].
+    #[must_use]
+    pub fn replaced(&self) -> Contents {
+        Contents(std::mem::take(&mut *self.lock()))
+    }
+
+    /// Has these contents from now on.
+    pub fn restore(&self, contents: Contents) {
+        *self.lock() = contents.0;
     }
 
     fn lock(&self) -> MutexGuard<'_, Ledger> {
@@ -161,6 +187,12 @@ impl Store for MemoryStore {
 
     async fn remove(&self, domain: &DomainName, version: RecordVersion) -> Result<(), StoreError> {
         self.call(Operation::Remove, |ledger| ledger.remove(domain, version))
+    }
+
+    async fn was_removed(&self, domains: &[DomainName]) -> Result<Vec<bool>, StoreError> {
+        self.call(Operation::Load, |ledger| {
+            Ok(domains.iter().map(|domain| ledger.was_removed(domain)).collect())
+        })
     }
 
     async fn due(

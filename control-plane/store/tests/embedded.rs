@@ -15,7 +15,9 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use backends::Folder;
-use sealwax_core::store::{Change, Expected, RecordVersion, Selection, Store as _, StoreError};
+use sealwax_core::store::{
+    Change, Expected, RecordVersion, Selection, Store as _, StoreError, WRITE_ALL_MAX,
+};
 use sealwax_protocol::DomainName;
 use sealwax_store::conformance::{ManualClock, START, domain, record};
 use sealwax_store::wire::Wire;
@@ -50,6 +52,37 @@ async fn what_was_acknowledged_survives_kill_9() {
         let entry = entry.unwrap_or_else(|| panic!("{n} is lost"));
         assert_eq!(entry.certificate.is_some(), n % 100 == 0, "{n} is there in part");
     }
+}
+
+/// More than a page of names, over all shards of the index.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_names_of_a_fleet_come_in_pages_and_each_once() {
+    const FLEET: usize = 2_500;
+    let folder = Folder::new();
+    let store = open_embedded(folder.path(), ManualClock::at(START)).await.unwrap();
+    let fleet: Vec<_> = (0..FLEET).map(|n| record(&format!("fleet-{n}"))).collect();
+    for some in fleet.chunks(WRITE_ALL_MAX) {
+        let changes = some.iter().map(|one| Change::of(one.clone(), Expected::Absent)).collect();
+        assert!(store.write_all(changes).await.iter().all(Result::is_ok));
+    }
+    let (mut names, mut pages, mut cursor) = (Vec::new(), 0, None);
+    loop {
+        let page = store.names(cursor.as_deref()).await.unwrap();
+        names.extend(page.domains);
+        pages += 1;
+        cursor = page.cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert!(pages > 1, "{pages}");
+    assert_eq!(names.len(), FLEET);
+    names.sort();
+    let mut wanted: Vec<_> = fleet.into_iter().map(|record| record.domain).collect();
+    wanted.sort();
+    assert!(names == wanted);
+    let foreign = store.list(&Selection::default(), 1, None).await.unwrap().cursor;
+    assert!(matches!(store.names(foreign.as_deref()).await, Err(StoreError::Bug { .. })));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

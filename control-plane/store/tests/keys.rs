@@ -16,10 +16,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use backends::{Folder, Moto};
 use futures::FutureExt as _;
+use sealwax_core::identity::{IDENTITY_DOCUMENT, StoreIdentity};
 use sealwax_core::record::Work;
 use sealwax_core::secret::{SealError, SealPlace, Sealer as _};
 use sealwax_core::store::{
-    CertificateChange, Change, ChangeCursor, Expected, RecordVersion, Store as _, StoreError,
+    CertificateChange, Change, ChangeCursor, Document, Expected, RecordVersion, Store as _,
+    StoreError,
 };
 use sealwax_core::{PrivateKey, SealedKey, Timestamp};
 use sealwax_store::conformance::{
@@ -214,6 +216,57 @@ async fn an_embedded_store_moves_to_a_remote_one() {
     let done = copy_store(&source, &target, |_| {}).await.unwrap();
     assert_eq!((done.written, done.verified), (DOMAINS as u64, DOMAINS as u64));
     open_all(&target, &sealer).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_store_in_use_is_left_alone_and_the_identity_moves_along() {
+    let clock = ManualClock::at(START);
+    let (source, target) = (MemoryStore::new(clock.clone()), MemoryStore::new(clock.clone()));
+    fill(&source, &KeySealer::new(kek(1))).await;
+    let named = Document {
+        text: "named".into(),
+        version: 0,
+        expires_at: Timestamp::from_millis(u64::MAX / 2),
+    };
+    source.put_document(IDENTITY_DOCUMENT, &named).await.unwrap();
+    // It has a domain of its own, under another key.
+    let own = KeySealer::new(kek(2));
+    own.check(&target).await.unwrap();
+    target.write(Change::of(record("own"), Expected::Absent)).await.unwrap();
+    let accounts = target.accounts().await.unwrap();
+    let error = copy_store(&source, &target, |_| {}).await.unwrap_err();
+    assert!(matches!(error, CopyError::InUse), "{error}");
+    assert_eq!(target.accounts().await.unwrap(), accounts, "it looked before it wrote");
+    own.check(&target).await.unwrap();
+    assert_eq!(target.document(IDENTITY_DOCUMENT).await.unwrap(), None);
+
+    let empty = MemoryStore::new(clock);
+    assert!(!own.check_if_any(&empty).await.unwrap());
+    assert_eq!(empty.accounts().await.unwrap(), Vec::<String>::new(), "asking writes nothing");
+    for _ in 0..2 {
+        copy_store(&source, &empty, |_| {}).await.unwrap();
+        let moved = empty.document(IDENTITY_DOCUMENT).await.unwrap().unwrap();
+        assert_eq!((moved.text.as_str(), moved.version), ("named", 1));
+    }
+}
+
+#[tokio::test]
+async fn a_copy_that_is_run_again_does_not_take_the_targets_identity_back() {
+    let clock = ManualClock::at(START);
+    let (source, target) = (MemoryStore::new(clock.clone()), MemoryStore::new(clock));
+    fill(&source, &KeySealer::new(kek(1))).await;
+    let identity = StoreIdentity::new("one".to_owned(), START);
+    let text = |identity: &StoreIdentity| serde_json::to_string(identity).unwrap();
+    let expires_at = Timestamp::from_millis(u64::MAX / 2);
+    let named = Document { text: text(&identity), version: 0, expires_at };
+    source.put_document(IDENTITY_DOCUMENT, &named).await.unwrap();
+    copy_store(&source, &target, |_| {}).await.unwrap();
+    let used = text(&identity.marked(START));
+    let marked = Document { text: used.clone(), version: 1, expires_at };
+    target.put_document(IDENTITY_DOCUMENT, &marked).await.unwrap();
+    copy_store(&source, &target, |_| {}).await.unwrap();
+    let kept = target.document(IDENTITY_DOCUMENT).await.unwrap().unwrap();
+    assert_eq!(kept.text, used);
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 //!
 //! A name's own limits are in its record and change with it. What names share is in documents of
 //! the store: each reservation is a conditional write on what was read, so two replicas never
-//! spend the same token. A crash after a reservation loses a token and never gains one.
+//! spend the same token. It is made right before the order is placed, and given back when the CA
+//! certainly has none. A crash in between loses a token and never gains one.
 
 mod desk;
 mod part;
@@ -54,15 +55,25 @@ pub struct BudgetLeft {
     pub of: u64,
 }
 
+/// What was taken for one order. It ends as part of the record, or is given back.
+#[must_use]
+pub(crate) struct Reserved {
+    kind: OrderKind,
+    /// What the record must keep if the order was placed; nothing without limits.
+    own: Option<BudgetState>,
+}
+
+impl Reserved {
+    /// The order was placed, or may have been.
+    pub(crate) fn spent(self) -> Option<BudgetState> {
+        self.own
+    }
+}
+
 /// Why nothing may be ordered now.
 pub(crate) enum Refused {
     /// A limit has no room.
-    Exhausted {
-        /// When it is this domain's turn.
-        until: Timestamp,
-        /// Which limit.
-        detail: String,
-    },
+    Exhausted(Exhausted),
     /// The store does not say: nothing is ordered on a guess.
     Store(StoreError),
 }
@@ -75,7 +86,7 @@ impl From<StoreError> for Refused {
 
 impl From<Exhausted> for Refused {
     fn from(exhausted: Exhausted) -> Self {
-        Self::Exhausted { until: exhausted.until, detail: exhausted.to_string() }
+        Self::Exhausted(exhausted)
     }
 }
 
@@ -92,28 +103,58 @@ impl Budgets {
         Self { store: Arc::clone(store), issuers: limits.iter().map(kept).collect() }
     }
 
-    /// Takes what an order of this record needs. Returns what the record must keep; nothing if
-    /// the issuer has no limits.
+    /// Whether an order of this record has room; takes nothing. What an address may ask a second
+    /// is for [`Self::reserve`] to see.
+    pub(crate) async fn look(
+        &self,
+        issuer: &str,
+        record: &DomainRecord,
+        headroom: Headroom,
+        now: Timestamp,
+    ) -> Result<(), Refused> {
+        let Some(kept) = self.issuers.get(issuer) else { return Ok(()) };
+        let need = need(record, issuer, now);
+        kept.of_name(record, issuer).look_of(&need, &[Part::Name], headroom, now)?;
+        if need.kind == OrderKind::First {
+            kept.account.look().await?.look_of(&need, &[Part::Account], headroom, now)?;
+            for part in &self.shared(issuer, kept, &need, headroom) {
+                part.look(&need, now).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many new orders of the account have room now; all there are without limits.
+    pub(crate) async fn room(
+        &self,
+        issuer: &str,
+        headroom: Headroom,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let Some(kept) = self.issuers.get(issuer) else { return Ok(u64::MAX) };
+        Ok(kept.account.look().await?.room(headroom, now))
+    }
+
+    /// Takes what an order of this record needs.
     pub(crate) async fn reserve(
         &self,
         issuer: &str,
         record: &DomainRecord,
         headroom: Headroom,
         now: Timestamp,
-    ) -> Result<Option<BudgetState>, Refused> {
-        let Some(kept) = self.issuers.get(issuer) else { return Ok(None) };
+    ) -> Result<Reserved, Refused> {
         let need = need(record, issuer, now);
+        let kind = need.kind;
+        let Some(kept) = self.issuers.get(issuer) else {
+            return Ok(Reserved { kind, own: None });
+        };
         let mut own = kept.of_name(record, issuer);
         own.reserve_of(&need, &[Part::Name], headroom, now)?;
         kept.address().reserve_of(&need, &[Part::Address], headroom, now)?;
-        if need.kind == OrderKind::First {
-            let shared = self.shared(issuer, kept, &need, headroom);
-            // Read first: what has no room must not cost the account a token.
-            for part in &shared {
-                part.has_room(&need, now).await?;
-            }
+        if kind == OrderKind::First {
             let domain = need.domain.clone();
             kept.account.ask(Ask::Reserve { domain: domain.clone(), headroom }, now).await?;
+            let shared = self.shared(issuer, kept, &need, headroom);
             for (taken, part) in shared.iter().enumerate() {
                 if let Err(refused) = part.take(&need, now).await {
                     for part in shared.iter().take(taken) {
@@ -124,7 +165,44 @@ impl Budgets {
                 }
             }
         }
-        Ok(Some(own.state(now)))
+        Ok(Reserved { kind, own: Some(own.state(now)) })
+    }
+
+    /// The CA certainly has no such order. What cannot be given back now is lost: fewer orders
+    /// than allowed, never more.
+    pub(crate) async fn give_back(
+        &self,
+        issuer: &str,
+        record: &DomainRecord,
+        reserved: Reserved,
+        now: Timestamp,
+    ) {
+        let Some(kept) = self.issuers.get(issuer) else { return };
+        if reserved.kind != OrderKind::First {
+            return;
+        }
+        let need = Need { kind: reserved.kind, ..need(record, issuer, now) };
+        let domain = need.domain.clone();
+        let mut given = vec![kept.account.ask(Ask::GiveBack { domain }, now).await];
+        for part in &self.shared(issuer, kept, &need, Headroom::None) {
+            given.push(part.give_back(&need, now).await);
+        }
+        for refused in given.into_iter().filter_map(Result::err) {
+            if let Refused::Store(error) = refused {
+                tracing::warn!(domain = %record.domain, issuer, %error, "a token is not given back");
+            }
+        }
+    }
+
+    /// The issuer has limits that are counted here.
+    pub(crate) fn counts(&self, issuer: &str) -> bool {
+        self.issuers.contains_key(issuer)
+    }
+
+    /// How long one more order of the account takes to have room.
+    pub(crate) fn apart(&self, issuer: &str) -> Span {
+        let kept = self.issuers.get(issuer);
+        kept.map_or(Span::ZERO, |kept| kept.limits.orders_per_account.interval)
     }
 
     /// What is left of the limits that all names of an issuer share.
@@ -174,6 +252,18 @@ impl Budgets {
     ) -> Option<BudgetState> {
         let succeeded = |budget: &mut Budget, domain: &_, _| budget.succeeded(domain);
         self.without_certificate(staging, record, succeeded, now).await
+    }
+
+    /// An order may have been placed that nobody can go on with: it counts as an order, and no
+    /// certificate comes of it. Otherwise a handful of lost answers would use up what one name may
+    /// have in a week. Returns what the record must keep.
+    pub(crate) async fn abandoned(
+        &self,
+        issuer: &str,
+        record: &DomainRecord,
+        now: Timestamp,
+    ) -> Option<BudgetState> {
+        self.without_certificate(issuer, record, |_, _, _| {}, now).await
     }
 
     async fn without_certificate(

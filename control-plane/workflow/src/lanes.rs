@@ -179,6 +179,8 @@ mod tests {
             cause: Cause::DnsNoRecord,
             detail: String::new(),
             attempts,
+            stalls: 0,
+            outage: sealwax_core::failure::Outage::default(),
             next_attempt_at: Some(at(0)),
             refused: true,
         });

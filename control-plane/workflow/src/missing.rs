@@ -12,8 +12,8 @@ const AHEAD_MAX: Span = Span::from_secs(86_400);
 /// It is looked at again at least this often: the clock may have been set meanwhile.
 const AHEAD_LOOK: Span = Span::from_secs(3_600);
 /// Runs that found no certificate of an order which was finalized, before another order is placed.
-/// They are a minute, ten and a hundred minutes apart, and a day.
-const RUNS_MAX: u32 = 5;
+/// By the schedule of outages that is 20 to 40 minutes, longer than a CA's copies lag behind.
+const RUNS_MAX: u32 = 8;
 
 /// It begins late, and waiting for it is better than another one, which begins later still.
 pub(crate) fn is_soon(from: Timestamp, now: Timestamp) -> bool {
@@ -67,7 +67,7 @@ impl Workflow {
         let jitter = &*self.shared.parts.jitter;
         let detail = format!("the CA does not have the certificate of a finished order: {detail}");
         let record = run.record.clone();
-        let waits = apply::deferred(record, Cause::OrderLost, &detail, None, now, jitter);
+        let waits = apply::stalled(record, Cause::OrderLost, &detail, None, now, jitter);
         Ok(Some(self.settle(run, waits).await?))
     }
 }
@@ -75,5 +75,5 @@ impl Workflow {
 /// Runs in a row that came to nothing, if the last one did not find what was there.
 fn runs_without(record: &DomainRecord) -> u32 {
     let lost = record.failure.as_ref().filter(|failure| failure.cause == Cause::OrderLost);
-    lost.map_or(0, |failure| failure.attempts)
+    lost.map_or(0, |failure| failure.stalls)
 }

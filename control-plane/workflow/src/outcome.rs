@@ -6,13 +6,14 @@ use sealwax_core::issuer::{IssueError, Refusal};
 use sealwax_core::record::Work;
 use sealwax_core::store::{CertificateChange, Change, LifecycleEvent, StoredCertificate};
 use sealwax_core::{
-    Cause, DomainRecord, Failure, SealedKey, Timestamp, TrialOrder, Who, apply, schedule, watch,
+    Cause, DomainRecord, Failure, SealedKey, Timestamp, TrialOrder, Who, apply, backoff, schedule,
+    watch,
 };
+use sealwax_protocol::DomainName;
 
 use crate::missing;
 use crate::run::{Progress, Run, RunError, Workflow};
 use crate::step::{bug, event, failed_now, failure_event, in_run_wait, stored_token};
-use crate::trial::is_unplaced;
 
 impl Workflow {
     pub(crate) async fn download(
@@ -107,10 +108,6 @@ impl Workflow {
         }
         let unknown = matches!(error, IssueError::UnknownOutcome { .. });
         let trial = matches!(run.record.work, Work::Trial { .. });
-        if unknown && is_unplaced(&run.record.work) {
-            // It may have been placed: the next one needs room of its own.
-            run.sight.reserved = false;
-        }
         if unknown && (trial || run.sight.order.is_some()) {
             // It may have been done: look before acting again.
             run.sight.order = None;
@@ -124,6 +121,11 @@ impl Workflow {
         if let Some(after) = failed_now(&error)
             && let Some(wait) = in_run_wait(run, after)
         {
+            if matches!(run.record.work, Work::Keyed { .. }) {
+                // An order that is not ready may have been finalized already: it is looked at
+                // before that is asked for again.
+                run.sight.order = None;
+            }
             self.pause(run, wait).await?;
             self.keep_lease(run).await?;
             return Ok(Progress::Onward);
@@ -191,23 +193,16 @@ impl Workflow {
         let over = !record.work.in_flight();
         let withdraw = stored_token(&run.record).filter(|_| over);
         let before = run.record.failure.as_ref();
-        let events = match &record.failure {
-            Some(failure) if failure.attempts == before.map_or(0, |before| before.attempts) => {
-                vec![postponed_event(now, failure)]
-            }
-            Some(failure) => failure_events(now, &record, failure, before),
-            None => Vec::new(),
-        };
-        let failed_now = events.iter().any(|event| event.kind == "attempt.failed");
-        if let Some(failure) = record.failure.as_ref().filter(|_| failed_now) {
-            tracing::warn!(%domain, cause = ?failure.cause, attempts = failure.attempts,
-                next_attempt_at = ?failure.next_attempt_at.map(Timestamp::rfc3339),
-                "{}", failure.detail);
-        }
+        let events = record.failure.as_ref().map_or_else(Vec::new, |failure| {
+            log_failure(&domain, now, failure, before);
+            failure_events(now, &record, failure, before)
+        });
         let change =
             Change { withdraw, events, announce: true, ..Change::of(record, run.expected) };
         self.release(run, change).await?;
         self.shared.parts.announcer.changed(&domain);
+        // The visit had its attempt: the schedule has the word again.
+        run.sight.visited = false;
         if run.sight.notices {
             return Ok(Progress::Onward);
         }
@@ -245,24 +240,79 @@ impl Workflow {
     }
 }
 
-/// What is remembered of a failed attempt, and what the platform may want to hear: each failure
-/// that is tried again by itself, but a refusal only when it is news.
+/// What is remembered of an attempt that came to nothing, and what the platform may want to hear:
+/// each failure that is tried again by itself, but a refusal only when it is news, and an outage
+/// only when it lasts.
 fn failure_events(
     now: Timestamp,
     record: &DomainRecord,
     failure: &Failure,
     before: Option<&Failure>,
 ) -> Vec<LifecycleEvent> {
-    let attempt = failure_event(now, failure);
-    let known = before.is_some_and(|before| before.refused && before.cause == failure.cause);
-    let public = match (&record.work, failure.refused) {
-        (Work::Parked, _) => Some("domain.parked"),
-        (_, true) if known => None,
-        (_, true) => Some("domain.refused"),
-        (_, false) => Some("certificate.failed"),
+    let known = before.and_then(Failure::counted) == Some(failure.cause);
+    let public = match (came_to(now, failure, before), &record.work) {
+        (CameTo::Nothing, _) => return Vec::new(),
+        (CameTo::Postponed, _) => return vec![postponed_event(now, failure)],
+        (CameTo::Stalled, _) => {
+            let told = before.is_some_and(|before| before.is_stall() && before.outage.told);
+            (failure.outage.told && !told).then_some("certificate.failed")
+        }
+        (CameTo::Failed, Work::Parked) => Some("domain.parked"),
+        (CameTo::Failed, _) if !failure.refused => Some("certificate.failed"),
+        (CameTo::Failed, _) if known => None,
+        (CameTo::Failed, _) => Some("domain.refused"),
     };
+    let kind = if failure.is_stall() { "attempt.stalled" } else { "attempt.failed" };
+    let attempt = failure_event(now, kind, failure);
     let told = public.map(|kind| event(now, kind, attempt.detail.clone()));
     told.into_iter().chain([attempt]).collect()
+}
+
+/// What an attempt came to, by what was known before it.
+enum CameTo {
+    /// Someone must act, or it is parked.
+    Failed,
+    /// An outage stopped it.
+    Stalled,
+    /// It waits for its turn.
+    Postponed,
+    /// Nothing new: a visit asked before its time, or the outage is known to last.
+    Nothing,
+}
+
+fn came_to(now: Timestamp, failure: &Failure, before: Option<&Failure>) -> CameTo {
+    let attempts = before.map_or(0, |before| before.attempts);
+    if !failure.is_stall() {
+        let waits = |row: &Failure| row.is_postponed() && row.cause == failure.cause;
+        return match failure.attempts == attempts {
+            true if failure.is_postponed() && before.is_some_and(waits) => CameTo::Nothing,
+            true => CameTo::Postponed,
+            false => CameTo::Failed,
+        };
+    }
+    let row = before.filter(|row| row.is_stall() && row.cause.same_outage(failure.cause));
+    match row {
+        Some(row) if row.outage.told != failure.outage.told => CameTo::Stalled,
+        Some(row) if row.next_attempt_at > Some(now) => CameTo::Nothing,
+        Some(row) if row.stalls == failure.stalls => CameTo::Postponed,
+        Some(_) if failure.stalls > backoff::STALLS_NEWS => CameTo::Nothing,
+        Some(_) | None => CameTo::Stalled,
+    }
+}
+
+fn log_failure(domain: &DomainName, now: Timestamp, failure: &Failure, before: Option<&Failure>) {
+    let next_attempt_at = failure.next_attempt_at.map(Timestamp::rfc3339);
+    match came_to(now, failure, before) {
+        CameTo::Failed => {
+            tracing::warn!(%domain, cause = ?failure.cause, attempts = failure.attempts,
+                ?next_attempt_at, "{}", failure.detail);
+        }
+        CameTo::Stalled => {
+            tracing::info!(%domain, cause = ?failure.cause, stalls = failure.stalls,
+                ?next_attempt_at, "an outage, tried again soon: {}", failure.detail);
+        }
+        CameTo::Postponed | CameTo::Nothing => {}
+    }
 }
 
 fn postponed_event(now: Timestamp, failure: &Failure) -> LifecycleEvent {

@@ -1,11 +1,12 @@
 //! Which domain is next.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sealwax_core::Timestamp;
 use sealwax_core::store::StoreError;
+use sealwax_core::{Span, Timestamp};
 use sealwax_protocol::DomainName;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -14,11 +15,15 @@ use tokio_util::task::TaskTracker;
 use crate::budget::BudgetLeft;
 use crate::in_flight::{Hold, InFlight};
 use crate::lanes::{Lane, Lanes};
+use crate::line::{Gate, Line, Turn};
 use crate::run::{Ask, RunError, Workflow};
 
 /// Runs per place to act: a run that waits for a CA gives its place to another, so the slow ones
 /// pile up here and not in front of the others. A run holds a few kilobytes.
 const RUNS_PER_PLACE: usize = 8;
+/// How often it is seen at most whether there is room for whoever waits for a CA: one read of each
+/// budget that names wait for.
+const ATTEND: Duration = Duration::from_secs(1);
 /// Places to act per run of a domain that failed before, while others run or wait: runs take
 /// places in order of arrival, so thousands that fail again would stand in front of the others.
 const PLACES_PER_RETRY: usize = 8;
@@ -44,6 +49,9 @@ struct Shared {
     workflow: Workflow,
     lanes: Mutex<Lanes>,
     in_flight: InFlight,
+    line: Line,
+    /// Somebody joined the line.
+    joined: Notify,
     arrived: Notify,
     finished: Notify,
     runs_max: usize,
@@ -72,6 +80,8 @@ impl Queue {
                 workflow,
                 lanes: Mutex::default(),
                 in_flight: InFlight::default(),
+                line: Line::default(),
+                joined: Notify::new(),
                 arrived: Notify::new(),
                 finished: Notify::new(),
                 runs_max: places * RUNS_PER_PLACE,
@@ -93,6 +103,9 @@ impl Queue {
 
     /// As [`Self::submit`], for whoever tells of many that were dropped at once.
     pub(crate) fn offer(&self, domain: &DomainName, lane: Lane, ask: Ask) -> bool {
+        if ask == Ask::Demand && self.shared.line.turned_away(domain) {
+            return true;
+        }
         let kept = self.lanes().push(domain, lane, ask);
         if kept {
             self.shared.arrived.notify_one();
@@ -100,9 +113,26 @@ impl Queue {
         kept
     }
 
-    /// It is worked on, or waits and was put here lately.
+    /// It is worked on, or waits: for a place and was put here lately, or for a CA.
     pub(crate) fn expects(&self, domain: &DomainName) -> bool {
-        self.shared.in_flight.has(domain) || self.lanes().expects(domain)
+        let line = &self.shared.line;
+        self.shared.in_flight.has(domain) || line.has(domain) || self.lanes().expects(domain)
+    }
+
+    /// A visit came for it a moment ago and found that no CA can be asked.
+    #[must_use]
+    pub fn turned_away(&self, domain: &DomainName) -> bool {
+        self.shared.line.turned_away(domain)
+    }
+
+    /// When its turn is, if it waits here for a CA.
+    #[must_use]
+    pub fn turn(&self, domain: &DomainName) -> Option<Turn> {
+        let budgets = &self.shared.workflow.shared.budgets;
+        self.shared.line.turn(domain, |gate| match gate {
+            Gate::Orders(issuer, _) => budgets.apart(issuer),
+            Gate::Issuer(_) | Gate::Time => Span::ZERO,
+        })
     }
 
     /// How many domains wait in each lane.
@@ -140,8 +170,15 @@ impl Queue {
     /// bounds how long it waits: what is cut off goes on from the store when its lease is over.
     pub async fn serve(self, stop: CancellationToken) {
         let runs = TaskTracker::new();
+        tokio::join!(self.work(&runs, &stop), self.attend(&stop));
+        self.shared.workflow.stop();
+        runs.close();
+        runs.wait().await;
+    }
+
+    async fn work(&self, runs: &TaskTracker, stop: &CancellationToken) {
         loop {
-            let more = !stop.is_cancelled() && self.start_next(&runs);
+            let more = !stop.is_cancelled() && self.start_next(runs);
             if more {
                 continue;
             }
@@ -151,9 +188,36 @@ impl Queue {
                 () = self.shared.finished.notified() => {}
             }
         }
-        self.shared.workflow.stop();
-        runs.close();
-        runs.wait().await;
+    }
+
+    /// Lets in who waits for a CA, as far as there is room.
+    async fn attend(&self, stop: &CancellationToken) {
+        let attending = async {
+            loop {
+                tokio::time::sleep(ATTEND).await;
+                let Some(mut next) = self.shared.line.next() else {
+                    self.shared.joined.notified().await;
+                    continue;
+                };
+                let mut room = BTreeMap::new();
+                for gate in self.shared.line.gates() {
+                    let (free, again) = self.shared.workflow.room(&gate).await;
+                    room.insert(gate, free);
+                    next = next.min(again.duration());
+                }
+                for (domain, lane) in self.shared.line.go(room) {
+                    self.offer(&domain, lane, Ask::Due);
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(next.saturating_sub(ATTEND)) => {}
+                    () = self.shared.joined.notified() => {}
+                }
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = attending => {}
+        }
     }
 
     /// Starts the next run, if one waits and there is a place. True: there may be another.
@@ -164,6 +228,7 @@ impl Queue {
         let retry = self.has_room_for_a_retry(runs.len());
         let open = |lane| retry || lane != Lane::Retry;
         let Some((domain, lane, ask)) = self.lanes().pop(open) else { return false };
+        self.shared.line.leave(&domain);
         let Some(hold) = self.shared.in_flight.hold(&domain) else {
             // Its run sees the newest record anyway.
             return true;
@@ -194,7 +259,16 @@ impl Queue {
     async fn run(&self, domain: &DomainName, lane: Lane, ask: Ask, hold: Hold) {
         let _hold = hold;
         match self.shared.workflow.run(domain, ask).await {
-            Ok(rested) => tracing::debug!(%domain, lane = lane.as_str(), ?rested, "at rest"),
+            Ok(rested) => {
+                tracing::debug!(%domain, lane = lane.as_str(), ?rested, "at rest");
+                let now = self.shared.workflow.shared.parts.clock.now();
+                if let Some(waits) = rested.waits {
+                    match self.shared.line.join(domain, waits, now) {
+                        true => self.shared.joined.notify_one(),
+                        false => tracing::debug!(%domain, "the line is full; the sweep asks again"),
+                    }
+                }
+            }
             // The store's own trouble is told of in front of the store.
             Err(RunError::Store(error)) if error.is_outage() => {
                 tracing::debug!(%domain, %error, "stopped; the sweep goes on with it");

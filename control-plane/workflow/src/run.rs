@@ -1,15 +1,11 @@
 //! One domain, as far as it goes now.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
-use sealwax_core::dead_letters::DeadLetter;
-use sealwax_core::notice;
 use sealwax_core::preflight::Findings;
-use sealwax_core::store::{
-    Change, EVENTS_PER_CHANGE_MAX, Entry, Expected, LifecycleEvent, StoreError,
-};
-use sealwax_core::{DomainRecord, Sight, Span, Timestamp, apply, decide, departure};
+use sealwax_core::store::{Change, Entry, Expected, LifecycleEvent, StoreError, Stored};
+use sealwax_core::{DomainRecord, Sight, Span, Timestamp, Work, apply, decide, departure};
 use sealwax_protocol::DomainName;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -18,14 +14,24 @@ use tokio_util::sync::CancellationToken;
 use crate::budget::Budgets;
 use crate::dead_letters::DeadLetterList;
 use crate::departures::Departures;
-use crate::issuers::Houses;
+use crate::houses::Houses;
 use crate::lease_watch::LeaseWatch;
+use crate::line::Waits;
 use crate::parts::{Parts, Settings};
-use crate::step::event;
 
-/// Longest run; what is not done by then goes on at the domain's next time. Covers a CA that
-/// keeps an order in `processing`.
-const RUN_MAX: Span = Span::from_secs(300);
+/// Longest time a run goes on with one order; what is not done by then goes on at the domain's
+/// next time. Covers a CA that keeps an order in `processing`. Nothing but an order has it, and
+/// waiting for a place to act is no part of it.
+const ORDER_MAX: Span = Span::from_secs(300);
+/// Most writes of a run. One with two orders, their leases renewed every ten seconds, and sixteen
+/// notices for each has about a hundred: more is a loop, and a fault of this program.
+const WRITES_MAX: u32 = 200;
+/// Most steps of a run, with and without a write: with the waits between looks an order has about
+/// sixty.
+const STEPS_MAX: u32 = 2_000;
+/// How long a run that was cut off for that reason keeps its domain from another run: so even then
+/// a record is written four times a second at most.
+const LOOP_REST: Span = Span::from_secs(60);
 /// Most questions about renewals at a time, to all CAs.
 const ASKING_MAX: usize = 64;
 /// How often a run starts anew because someone else wrote the record first.
@@ -41,10 +47,12 @@ pub enum Ask {
 }
 
 /// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rested {
     /// When the record is due next; `None`: when asked for, or unknown to the store.
     pub until: Option<Timestamp>,
+    /// It waits for a CA, whenever it is due.
+    pub(crate) waits: Option<Waits>,
 }
 
 /// Why a run stopped before it came to rest. Nothing is lost: the record says how to go on.
@@ -81,7 +89,7 @@ pub(crate) struct Shared {
     /// Questions about renewals at a time: they wait for a CA without a place to act, and must
     /// not take up all runs when it does not answer.
     pub(crate) asking: Semaphore,
-    lease_ids: AtomicU64,
+    pub(crate) lease_ids: AtomicU64,
     /// Runs come to rest at their next write.
     pub(crate) stopping: CancellationToken,
 }
@@ -93,7 +101,12 @@ pub(crate) struct Run {
     pub(crate) sight: Sight,
     /// Failed tries of the present step.
     pub(crate) tries: u32,
+    /// The record as it was read or written last; `record` is what became of it since.
+    pub(crate) stored: DomainRecord,
+    /// When the order in work has had its time.
     pub(crate) deadline: Instant,
+    /// Writes of this run.
+    pub(crate) writes: u32,
     /// When the record was read or written last, on this process's monotonic clock.
     pub(crate) fresh_at: Instant,
     /// Why it runs.
@@ -106,10 +119,27 @@ pub(crate) struct Run {
     pub(crate) seen: Option<Box<Findings>>,
     /// What happened since the last write: told with the next one.
     pub(crate) untold: Vec<LifecycleEvent>,
+    /// The stored record waits for its next attempt, and nothing was written to it yet.
+    pub(crate) untouched: bool,
+    /// Why no CA could be asked.
+    pub(crate) waits: Option<Waits>,
     /// How often the CA did not have what it had.
     pub(crate) missing: u32,
     /// The run's place to act; given up while it waits.
     place: Option<OwnedSemaphorePermit>,
+}
+
+impl Run {
+    /// Another order is next: nothing that was seen of the last one counts for it.
+    pub(crate) fn look_anew(&mut self) {
+        let Sight { permitted, looked, notices, .. } = self.sight;
+        self.sight = Sight { permitted, looked, notices, ..Sight::default() };
+    }
+
+    /// An order begins, or is gone on with: it has its time from now on.
+    pub(crate) fn begin_order(&mut self) {
+        self.deadline = Instant::now() + ORDER_MAX.duration();
+    }
 }
 
 /// Where a step leaves the run.
@@ -155,53 +185,56 @@ impl Workflow {
     /// # Errors
     /// When the store fails or the record contradicts itself.
     pub async fn run(&self, domain: &DomainName, ask: Ask) -> Result<Rested, RunError> {
-        let deadline = Instant::now() + RUN_MAX.duration();
         for _ in 0..RELOADS_MAX {
-            let Some(mut run) = self.load(domain, ask, deadline).await? else {
-                return Ok(Rested { until: None });
+            let Some(mut run) = self.load(domain, ask).await? else {
+                return Ok(Rested { until: None, waits: None });
             };
             match self.drive(&mut run).await {
-                Ok(until) => return Ok(Rested { until }),
+                Ok(until) => return Ok(Rested { until, waits: run.waits.take() }),
                 Err(RunError::Stopping) => return self.hand_over(&mut run).await,
                 Err(RunError::Store(StoreError::Lost { .. })) => {}
                 Err(other) => return Err(other),
             }
         }
         tracing::warn!(%domain, "the record changes faster than it can be worked on; leaving it");
-        Ok(Rested { until: None })
+        Ok(Rested { until: None, waits: None })
     }
 
-    async fn load(
-        &self,
-        domain: &DomainName,
-        ask: Ask,
-        deadline: Instant,
-    ) -> Result<Option<Run>, RunError> {
+    pub(crate) async fn read(&self, domain: &DomainName) -> Result<Option<Stored>, StoreError> {
         let names = std::slice::from_ref(domain);
         let found = self.shared.parts.store.load(names).await?.into_iter().next().flatten();
-        let Some(Entry { stored, .. }) = found else { return Ok(None) };
+        Ok(found.map(|Entry { stored, .. }| stored))
+    }
+
+    async fn load(&self, domain: &DomainName, ask: Ask) -> Result<Option<Run>, RunError> {
+        let Some(stored) = self.read(domain).await? else { return Ok(None) };
         let now = self.shared.parts.clock.now();
         // Demand and due time are applied in memory: the first effect's write makes them last.
-        let asked = match ask {
-            Ask::Demand => {
-                let record = &stored.record;
-                let wanted = apply::demand(record, now).or_else(|| departure::visited(record, now));
-                wanted.or_else(|| apply::due(record, now))
-            }
-            Ask::Due => apply::due(&stored.record, now),
-        };
+        let wanted = Some(&stored.record).filter(|_| ask == Ask::Demand);
+        let wanted = wanted.and_then(|record| {
+            apply::demand(record, now).or_else(|| departure::visited(record, now))
+        });
+        let again = wanted.is_some() && stored.record.failure.is_some();
+        let parked = ask == Ask::Demand && stored.record.work == Work::Parked;
+        let sight = Sight { visited: again || parked, ..Sight::default() };
+        let asked = wanted.or_else(|| apply::due(&stored.record, now));
+        let untouched = stored.record.work == Work::Idle && stored.record.failure.is_some();
         Ok(Some(Run {
-            record: asked.unwrap_or(stored.record),
+            record: asked.unwrap_or_else(|| stored.record.clone()),
+            stored: stored.record,
             expected: Expected::Version(stored.version),
-            sight: Sight { visited: ask == Ask::Demand, ..Sight::default() },
+            sight,
             tries: 0,
-            deadline,
+            deadline: Instant::now() + ORDER_MAX.duration(),
+            writes: 0,
             fresh_at: Instant::now(),
             ask,
             tried: Vec::new(),
             forbidden: Vec::new(),
             seen: None,
             untold: Vec::new(),
+            untouched,
+            waits: None,
             missing: 0,
             place: None,
         }))
@@ -210,7 +243,7 @@ impl Workflow {
     async fn drive(&self, run: &mut Run) -> Result<Option<Timestamp>, RunError> {
         self.take_place(run).await?;
         self.resume(run).await?;
-        loop {
+        for _ in 0..STEPS_MAX {
             if self.shared.stopping.is_cancelled() {
                 return Err(RunError::Stopping);
             }
@@ -220,7 +253,16 @@ impl Workflow {
                 Progress::Onward => {}
                 Progress::Rest(until) => return Ok(until),
             }
+            if run.writes > WRITES_MAX {
+                break;
+            }
         }
+        run.place = None;
+        let Run { record, writes, .. } = &run;
+        tracing::error!(domain = %record.domain, work = ?record.work.name(), writes,
+            "a run that does not come to an end is cut off: please report this");
+        tokio::time::sleep(LOOP_REST.duration()).await;
+        Ok(run.record.wake_at())
     }
 
     /// A lease that an earlier run left behind, because the store failed it, may have been watched
@@ -229,7 +271,8 @@ impl Workflow {
     async fn resume(&self, run: &mut Run) -> Result<(), RunError> {
         let holder = &self.shared.settings.holder;
         let mine = run.record.lease.as_ref().is_some_and(|lease| lease.holder == *holder);
-        if run.record.work.in_flight() && mine {
+        let wanted = matches!(run.record.work, Work::Wanted { .. });
+        if mine && (wanted || run.record.work.in_flight()) {
             let change = Change::of(run.record.clone(), run.expected);
             self.advance(run, change).await?;
         }
@@ -257,65 +300,11 @@ impl Workflow {
     }
 
     async fn take_place(&self, run: &mut Run) -> Result<(), RunError> {
+        let since = Instant::now();
         let place = self.unless_stopping(Arc::clone(&self.shared.acting).acquire_owned()).await?;
+        // Others act meanwhile: that is no time the CA had.
+        run.deadline += since.elapsed();
         run.place = Some(place.map_err(|closed| RunError::Bug(closed.to_string()))?);
         Ok(())
-    }
-
-    /// Writes a change after which this process goes on with the record, under a fresh lease.
-    pub(crate) async fn advance(&self, run: &mut Run, mut change: Change) -> Result<(), RunError> {
-        let settings = &self.shared.settings;
-        let id = self.shared.lease_ids.fetch_add(1, Ordering::Relaxed);
-        if self.shared.stopping.is_cancelled() {
-            // Whoever goes on with it need not wait for a holder that is gone.
-            return self.release(run, change).await;
-        }
-        change.record = apply::leased(change.record, &settings.holder, id, settings.lease);
-        self.write(run, change).await
-    }
-
-    /// Writes a change after which nobody works on the record.
-    pub(crate) async fn release(&self, run: &mut Run, mut change: Change) -> Result<(), RunError> {
-        change.record.lease = None;
-        self.write(run, change).await
-    }
-
-    async fn write(&self, run: &mut Run, mut change: Change) -> Result<(), RunError> {
-        let now = self.shared.parts.clock.now();
-        change.record.updated_at = now;
-        change.expected = run.expected;
-        change.events.splice(0..0, run.untold.drain(..));
-        let crowded_out = self.enqueue(run, &mut change, now);
-        self.list_dead(&crowded_out, now).await;
-        run.record = change.record.clone();
-        let (published, withdrawn) = (change.publish.clone(), change.withdraw.clone());
-        run.expected = Expected::Version(self.shared.parts.store.write(change).await?);
-        let challenges = &self.shared.parts.challenges;
-        if let Some(token) = &withdrawn {
-            challenges.withdrawn(token);
-        }
-        if let Some(challenge) = &published {
-            challenges.published(challenge);
-        }
-        run.fresh_at = Instant::now();
-        run.tries = 0;
-        Ok(())
-    }
-
-    /// What the platform wants to hear of goes into the store with what happened.
-    /// What there is no room for is given up.
-    fn enqueue(&self, run: &mut Run, change: &mut Change, now: Timestamp) -> Vec<DeadLetter> {
-        let waiting = change.record.outbox.len();
-        let notifier = &*self.shared.parts.notifier;
-        let dropped = notice::enqueue(&mut change.record, &change.events, notifier);
-        run.sight.notices |= change.record.outbox.len() + dropped.len() > waiting;
-        let room = EVENTS_PER_CHANGE_MAX.saturating_sub(change.events.len());
-        let why = "too many others wait";
-        change.events.extend(dropped.iter().take(room).map(|notice| {
-            let detail = format!("{} {}: {why}", notice.kind, notice.id);
-            event(now, "notification.dropped", detail)
-        }));
-        let domain = &run.record.domain;
-        dropped.into_iter().map(|notice| DeadLetter::of(notice, domain.clone(), why, now)).collect()
     }
 }

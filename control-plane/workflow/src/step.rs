@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use sealwax_core::issuer::{IssueError, Issuer, OrderChallenge, OrderRequest, OrderView, Refusal};
+use sealwax_core::issuer::{
+    IssueError, Issuer, OrderChallenge, OrderRequest, OrderStatus, OrderView, Refusal,
+};
 use sealwax_core::permission::Verdict;
 use sealwax_core::secret::SealPlace;
 use sealwax_core::store::{Challenge, Change, LifecycleEvent, StoreError};
@@ -13,7 +15,7 @@ use sealwax_core::{Failure, backoff, departure};
 use sealwax_protocol::{ChallengeToken, DomainName};
 use tokio::time::Instant;
 
-use crate::run::{Progress, Run, RunError, Workflow};
+use crate::run::{Ask, Progress, Run, RunError, Workflow};
 
 /// How long a published answer may be asked for: as long as Let's Encrypt keeps an order, because
 /// one that waits out an outage is answered after it, and a day for clocks that are off.
@@ -21,17 +23,18 @@ const CHALLENGE_LIFE: Span = Span::from_secs(8 * 86_400);
 
 impl Workflow {
     pub(crate) async fn perform(&self, run: &mut Run, step: Step) -> Result<Progress, RunError> {
-        if Instant::now() >= run.deadline && !matches!(step, Step::Rest(_)) {
-            // Loaded anew and found in the hands of another: it is not this run's to write.
-            if step == Step::Claim {
-                return Ok(Progress::Rest(run.record.wake_at()));
-            }
+        // Only an order can run out of time. Notices, looks at certificates and what rests go on:
+        // each of them ends by itself.
+        if Instant::now() >= run.deadline && step.is_of_an_order() {
             return self.out_of_time(run).await;
         }
         match step {
             Step::Rest(until) => Ok(Progress::Rest(until)),
             Step::Claim => self.claim(run).await,
-            Step::Confirm => self.confirm(run).await,
+            Step::Confirm => match self.ahead(run).await? {
+                Some(waits) => Ok(waits),
+                None => self.confirm(run).await,
+            },
             Step::Look => self.look(run).await,
             Step::Choose => self.choose(run).await,
             Step::Try { issuer, step } => self.go_on_trying(run, &issuer, step).await,
@@ -40,7 +43,9 @@ impl Workflow {
                 self.observe(run, &issuer, &order_url, wait).await
             }
             Step::Publish(challenge) => self.publish(run, challenge).await,
-            Step::Answer { issuer, order_url } => self.answer(run, &issuer, &order_url).await,
+            Step::Answer { issuer, order_url, wait } => {
+                self.answer(run, &issuer, &order_url, wait).await
+            }
             Step::StoreKey => self.store_key(run).await,
             Step::Finalize { issuer, order_url, key } => {
                 self.finalize(run, &issuer, &order_url, &key).await
@@ -49,6 +54,7 @@ impl Workflow {
                 self.download(run, &issuer, &order_url, key).await
             }
             Step::GiveUp(refusal) => self.came_to_nothing(run, refusal).await,
+            Step::Abandon { detail } => self.abandon(run, detail).await,
             Step::AskRenewal { issuer, ari_id } => self.ask_renewal(run, &issuer, &ari_id).await,
             Step::Warn => self.warn(run).await,
             Step::Erase => self.erase(run).await,
@@ -72,7 +78,19 @@ impl Workflow {
         Ok(Progress::Onward)
     }
 
+    /// What is due is due for every replica at once: whoever holds it asks, looks and reserves,
+    /// alone. What a handshake asks for is asked of one of them, and does not wait for a write.
+    async fn hold_wanted(&self, run: &mut Run) -> Result<(), RunError> {
+        let alone = self.shared.parts.store.exclusive() || run.ask == Ask::Demand;
+        if alone || run.record.lease.is_some() {
+            return Ok(());
+        }
+        let change = Change::of(run.record.clone(), run.expected);
+        self.advance(run, change).await
+    }
+
     async fn confirm(&self, run: &mut Run) -> Result<Progress, RunError> {
+        self.hold_wanted(run).await?;
         let record = run.record.clone();
         let asked = self.shared.parts.permission.ask(&record.domain);
         let verdict = self.unless_stopping(asked).await?;
@@ -83,6 +101,7 @@ impl Workflow {
             Verdict::Granted => {
                 run.record.departure = None;
                 run.sight.permitted = true;
+                run.sight.visited = false;
                 run.tries = 0;
                 Ok(Progress::Onward)
             }
@@ -95,7 +114,7 @@ impl Workflow {
             Verdict::Unknown { detail } => {
                 self.again_or(run, None, |flow, record, now| {
                     let cause = Cause::PlatformUnavailable;
-                    apply::deferred(record, cause, &detail, None, now, &*flow.shared.parts.jitter)
+                    apply::stalled(record, cause, &detail, None, now, &*flow.shared.parts.jitter)
                 })
                 .await
             }
@@ -110,11 +129,10 @@ impl Workflow {
         let Some(issuer) = self.validator(name) else {
             return self.misconfigured(run, &unknown_issuer(name)).await;
         };
-        if !run.sight.reserved
-            && let Some(refused) = self.reserve_again(run, name).await?
-        {
-            return Ok(refused);
-        }
+        let entry = match self.enter(run, name).await? {
+            Ok(entry) => entry,
+            Err(turned_away) => return Ok(turned_away),
+        };
         let held = run.record.certificate.as_ref();
         let ours = held.filter(|held| held.ordered_from.as_deref() == Some(name));
         let request = OrderRequest {
@@ -124,13 +142,17 @@ impl Workflow {
         };
         match issuer.place_order(&request).await {
             Ok(order_url) => {
-                self.well(name);
-                let ordered = apply::ordered(run.record.clone(), order_url).map_err(bug)?;
+                self.placed(run, name, entry);
+                let mut ordered = apply::ordered(run.record.clone(), order_url).map_err(bug)?;
+                ordered.ordered_at = Some(self.shared.parts.clock.now());
                 let change = Change::of(ordered, run.expected);
                 self.advance(run, change).await?;
                 Ok(Progress::Onward)
             }
-            Err(error) => self.ca_error(run, error).await,
+            Err(error) => {
+                self.not_placed(run, name, entry, &error).await;
+                self.ca_error(run, error).await
+            }
         }
     }
 
@@ -148,8 +170,13 @@ impl Workflow {
         self.keep_lease(run).await?;
         match self.unless_stopping(issuer.observe(order_url)).await? {
             Ok(view) => {
-                self.well(name);
-                run.tries = 0;
+                // One that still waits for the signing request was looked at for its sake only:
+                // that ends no row of tries of it.
+                let keyed = matches!(run.record.work, Work::Keyed { .. });
+                if !(keyed && view.status == OrderStatus::Ready) {
+                    run.tries = 0;
+                }
+                run.sight.visited = false;
                 run.looks_at(view);
                 Ok(Progress::Onward)
             }
@@ -180,14 +207,20 @@ impl Workflow {
         run: &mut Run,
         name: &str,
         url: &str,
+        wait: Span,
     ) -> Result<Progress, RunError> {
         let Some(issuer) = self.validator(name) else {
             return self.misconfigured(run, &unknown_issuer(name)).await;
         };
+        let again = run.sight.answered;
+        if again {
+            self.tell_complaint(run, wait).await?;
+        }
+        self.pause(run, wait).await?;
+        self.keep_lease(run).await?;
         match issuer.answer(url).await {
             Ok(()) => {
-                run.sight.answered = true;
-                run.tries = 0;
+                run.is_answered(again);
                 Ok(Progress::Onward)
             }
             Err(error) => self.ca_error(run, error).await,
@@ -226,6 +259,8 @@ impl Workflow {
                 run.sight.finalized = true;
                 run.sight.looks = 0;
                 run.tries = 0;
+                // Whoever goes on with an order of hours ago waits for it all the same.
+                run.record.ordered_at = Some(self.shared.parts.clock.now());
                 Ok(Progress::Onward)
             }
             Err(error) => self.ca_error(run, error).await,
@@ -252,7 +287,9 @@ impl Workflow {
     /// Renews the lease in good time, whatever the wall clock does: silence is what others go by.
     pub(crate) async fn keep_lease(&self, run: &mut Run) -> Result<(), RunError> {
         let fresh = run.fresh_at.elapsed() < self.shared.settings.lease.scale(1, 3).duration();
-        if fresh || !run.record.work.in_flight() {
+        let wanted = matches!(run.record.work, Work::Wanted { .. });
+        let held = run.record.work.in_flight() || (wanted && run.record.lease.is_some());
+        if fresh || !held {
             return Ok(());
         }
         let tries = run.tries;
@@ -268,14 +305,49 @@ impl Workflow {
         if matches!(run.record.work, Work::Trial { .. }) {
             return self.skip_trial(run, detail).await;
         }
+        let processing = |order: &OrderView| order.status == OrderStatus::Processing;
+        if run.sight.order.as_ref().is_some_and(processing) && self.has_another(run) {
+            return self.abandon(run, detail.to_owned()).await;
+        }
         let jitter = &*self.shared.parts.jitter;
         let record = run.record.clone();
-        let deferred = apply::deferred(record, Cause::CaUnavailable, detail, None, now, jitter);
-        self.settle(run, deferred).await
+        let stalled = apply::stalled(record, Cause::CaUnavailable, detail, None, now, jitter);
+        self.settle(run, stalled).await
+    }
+}
+
+impl Workflow {
+    /// What the CA's last try found is written at once: the order may take minutes from here.
+    async fn tell_complaint(&self, run: &mut Run, wait: Span) -> Result<(), RunError> {
+        let seen = run.sight.order.as_ref().and_then(|order| order.challenge.as_ref());
+        let Some(found) = seen.and_then(|challenge| challenge.error.clone()) else {
+            return Ok(());
+        };
+        let (cause, detail) = (serde_name(found.cause), found.detail);
+        tracing::info!(domain = %run.record.domain, %cause, detail, "a validation is tried again");
+        let secs = wait.secs();
+        self.tell(run, "validation.retried", format!("{cause}: {detail}; again in {secs} s"));
+        let change = Change::of(run.record.clone(), run.expected);
+        self.advance(run, change).await
     }
 }
 
 impl Run {
+    /// The CA was told that the challenge can be fetched; what it found before is past.
+    fn is_answered(&mut self, again: bool) {
+        self.tries = 0;
+        self.sight.answered = true;
+        if !again {
+            return;
+        }
+        self.sight.answered_again = self.sight.answered_again.saturating_add(1);
+        self.sight.looks = 0;
+        let order = self.sight.order.as_mut();
+        if let Some(challenge) = order.and_then(|order| order.challenge.as_mut()) {
+            challenge.error = None;
+        }
+    }
+
     fn looks_at(&mut self, view: OrderView) {
         let same = self.sight.order.as_ref().is_some_and(|order| order.status == view.status);
         self.sight.looks = if same { self.sight.looks.saturating_add(1) } else { 0 };
@@ -291,9 +363,9 @@ pub(crate) fn event(at: Timestamp, kind: &str, detail: String) -> LifecycleEvent
     LifecycleEvent { at, kind: kind.to_owned(), detail }
 }
 
-pub(crate) fn failure_event(at: Timestamp, failure: &Failure) -> LifecycleEvent {
+pub(crate) fn failure_event(at: Timestamp, kind: &str, failure: &Failure) -> LifecycleEvent {
     let cause = serde_name(failure.cause);
-    event(at, "attempt.failed", format!("{cause}: {}", failure.detail))
+    event(at, kind, format!("{cause}: {}", failure.detail))
 }
 
 fn serde_name(cause: Cause) -> String {
@@ -307,8 +379,12 @@ pub(crate) fn unknown_issuer(name: &str) -> String {
     format!("no [[issuer]] is named {name:?}; add one or register the domain with another")
 }
 
-/// In-run patience, shared by the CA's errors and the platform's silence.
+/// In-run patience, shared by the CA's errors and the platform's silence. A visit that asks before
+/// its time asks once: its handshake is held meanwhile, and the next one may ask again soon.
 pub(crate) fn in_run_wait(run: &mut Run, after: Option<Span>) -> Option<Span> {
+    if run.sight.visited {
+        return None;
+    }
     run.tries = run.tries.saturating_add(1);
     backoff::in_run(run.tries, after)
 }

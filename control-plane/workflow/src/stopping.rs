@@ -31,10 +31,10 @@ impl Workflow {
     pub(crate) async fn hand_over(&self, run: &mut Run) -> Result<Rested, RunError> {
         let holder = &self.shared.settings.holder;
         let mine = run.record.lease.as_ref().is_some_and(|lease| lease.holder == *holder);
-        if run.record.work.in_flight() && mine {
+        if mine {
             let change = Change::of(run.record.clone(), run.expected);
             self.release(run, change).await?;
         }
-        Ok(Rested { until: run.record.wake_at() })
+        Ok(Rested { until: run.record.wake_at(), waits: None })
     }
 }

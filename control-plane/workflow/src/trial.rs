@@ -2,7 +2,7 @@
 
 use sealwax_core::issuer::IssueError;
 use sealwax_core::store::Change;
-use sealwax_core::{Cause, Sight, TrialOrder, TrialStep, Work, trial};
+use sealwax_core::{Cause, TrialStep, trial};
 
 use crate::run::{Progress, Run, RunError, Workflow};
 use crate::step::{bug, stored_token};
@@ -21,7 +21,9 @@ impl Workflow {
                 self.observe(run, staging, &order_url, wait).await
             }
             TrialStep::Publish(challenge) => self.publish(run, challenge).await,
-            TrialStep::Answer { order_url } => self.answer(run, staging, &order_url).await,
+            TrialStep::Answer { order_url, wait } => {
+                self.answer(run, staging, &order_url, wait).await
+            }
             TrialStep::Pass { order_url } => self.pass_trial(run, staging, &order_url).await,
             TrialStep::Skip { detail } => self.skip_trial(run, &detail).await,
         }
@@ -83,14 +85,8 @@ impl Workflow {
         let withdraw = stored_token(&run.record);
         let wanted = trial::over(run.record.clone(), now).map_err(bug)?;
         let change = Change { withdraw, ..Change::of(wanted, run.expected) };
-        self.release(run, change).await?;
-        let Sight { permitted, looked, notices, .. } = run.sight;
-        run.sight = Sight { permitted, looked, notices, ..Sight::default() };
+        self.advance(run, change).await?;
+        run.look_anew();
         Ok(Progress::Onward)
     }
-}
-
-/// An order is about to be placed, here or in a trial: if the answer is lost, there may be one.
-pub(crate) const fn is_unplaced(work: &Work) -> bool {
-    matches!(work, Work::Ordering { .. } | Work::Trial { order: TrialOrder::Unplaced, .. })
 }

@@ -1,4 +1,5 @@
 //! A CA's limits, kept by all replicas together.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
 mod common;
 
@@ -12,10 +13,12 @@ use sealwax_core::issuer::{IssueError, LimitScope, Refusal};
 use sealwax_core::record::Work;
 use sealwax_core::store::Store as _;
 use sealwax_core::{Cause, Clock as _, DomainState, Span};
+use sealwax_protocol::DomainName;
 use sealwax_store::memory::{Fault, Operation};
 use sealwax_workflow::Ask;
 
 const HOUR: Span = Span::from_secs(3_600);
+const MINUTE: Span = Span::from_secs(60);
 
 fn orders(count: u64, period: Span) -> Limits {
     Limits { orders_per_account: Limit::per(count, period), ..Limits::default() }
@@ -37,17 +40,153 @@ async fn no_order_is_placed_beyond_the_accounts_limit_and_the_rest_wait_in_line(
         if record.state() == DomainState::Deferred {
             let failure = record.failure.unwrap();
             assert_eq!((failure.cause, failure.attempts), (Cause::CaRateLimited, 0));
-            waiting.push((domain, failure.next_attempt_at.unwrap()));
+            let turn = failure.next_attempt_at.unwrap().since(world.clock.now());
+            assert!(turn <= MINUTE, "nobody knows now what there is room for then: {turn:?}");
+            waiting.push(domain);
         }
     }
-    assert_eq!(world.ca.orders(), 3, "two replicas share one budget");
-    let turns: Vec<_> =
-        waiting.iter().map(|(_, at)| at.since(world.clock.now()).secs() / 60).collect();
-    assert_eq!(turns, [20, 40, 60, 80, 100], "nobody comes back to find the others there");
-    for (domain, at) in waiting {
-        world.clock.advance(at.since(world.clock.now()));
-        replicas[0].run(&domain, Ask::Due).await.unwrap();
+    assert_eq!((world.ca.orders(), waiting.len()), (3, 5), "two replicas share one budget");
+    for issued in 4..=8 {
+        let minutes = if issued == 4 { 20 } else { 19 };
+        for minute in 0..=minutes {
+            for domain in &waiting {
+                replicas[minute % 2].run(domain, Ask::Due).await.unwrap();
+            }
+            world.clock.advance(MINUTE);
+        }
+        assert_eq!(world.ca.orders(), issued, "one in twenty minutes");
+    }
+    for domain in waiting {
         assert_eq!(world.entry(&domain).await.stored.record.state(), DomainState::Issued);
+    }
+}
+
+/// However long it waits, it is written once.
+#[tokio::test(start_paused = true)]
+async fn a_name_that_waits_is_written_once_and_the_platform_is_not_asked_again() {
+    let world = World::shared().limited(orders(1, HOUR));
+    let process = world.process("one");
+    for label in ["a", "b"] {
+        let domain = world.register(&format!("a.{label}.com")).await;
+        process.run(&domain, Ask::Demand).await.unwrap();
+    }
+    let waits = DomainName::parse("a.b.com").unwrap();
+    let version = world.entry(&waits).await.stored.version;
+    let asked = world.platform.1.asked.lock().unwrap().len();
+    for _ in 0..59 {
+        world.clock.advance(MINUTE);
+        process.run(&waits, Ask::Due).await.unwrap();
+    }
+    assert_eq!(world.entry(&waits).await.stored.version, version);
+    assert_eq!(world.platform.1.asked.lock().unwrap().len(), asked);
+    world.clock.advance(MINUTE);
+    process.run(&waits, Ask::Due).await.unwrap();
+    assert_eq!(world.entry(&waits).await.stored.record.state(), DomainState::Issued);
+}
+
+/// A turn that is written down is none that a change of the limits comes too late for.
+#[tokio::test(start_paused = true)]
+async fn limits_that_are_raised_hold_for_those_who_wait_already() {
+    let mut world = World::shared().limited(orders(1, HOUR));
+    let domain = world.register("a.two.com").await;
+    let first = world.register("a.one.com").await;
+    let process = world.process("one");
+    process.run(&first, Ask::Demand).await.unwrap();
+    process.run(&domain, Ask::Demand).await.unwrap();
+    assert_eq!(world.entry(&domain).await.stored.record.state(), DomainState::Deferred);
+    // One comes back in 400 s instead of an hour.
+    world.limits.insert("memory".to_owned(), orders(9, HOUR));
+    world.clock.advance(MINUTE.scale(7, 1));
+    world.process("restarted").run(&domain, Ask::Due).await.unwrap();
+    assert_eq!(world.entry(&domain).await.stored.record.state(), DomainState::Issued);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_visit_to_a_name_that_waits_uses_what_is_kept_for_visits() {
+    let world = World::shared().limited(orders(20, HOUR));
+    let process = world.process("one");
+    for number in 0..20 {
+        let domain = world.register(&format!("a.site{number}.com")).await;
+        process.run(&domain, Ask::Demand).await.unwrap();
+    }
+    let domain = world.register("a.waits.com").await;
+    process.run(&domain, Ask::Demand).await.unwrap();
+    world.clock.advance(MINUTE + MINUTE + MINUTE);
+    process.run(&domain, Ask::Due).await.unwrap();
+    let record = world.entry(&domain).await.stored.record;
+    assert_eq!(record.state(), DomainState::Deferred, "one is there, and two are kept");
+    process.run(&domain, Ask::Demand).await.unwrap();
+    assert_eq!(world.entry(&domain).await.stored.record.state(), DomainState::Issued);
+}
+
+fn away() -> IssueError {
+    IssueError::Retry { after: None, detail: "connection refused".to_owned() }
+}
+
+/// What is left of a document's buckets.
+async fn used(world: &World, name: &str) -> usize {
+    let document = world.store.document(name).await.unwrap();
+    let Some(document) = document else { return 0 };
+    serde_json::from_str::<Vec<serde_json::Value>>(&document.text).unwrap().len()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ca_that_is_away_spends_nothing() {
+    let limits = Limits { tenant_share_permille: 500, ..Limits::default() };
+    let world = World::shared().limited(limits);
+    let process = world.process("one");
+    world.ca.fail("place_order", std::iter::repeat_n(away(), 1_000));
+    let mut names = Vec::new();
+    for number in 0..20 {
+        names.push(world.register_for("t", &format!("a.site{number}.com")).await);
+    }
+    for _ in 0..30 {
+        for domain in &names {
+            process.run(domain, Ask::Demand).await.unwrap();
+            process.run(domain, Ask::Due).await.unwrap();
+        }
+        world.clock.advance(Span::from_secs(20));
+    }
+    assert_eq!(world.ca.orders(), 0);
+    assert_eq!(used(&world, "budget#memory").await, 0, "no order, no token");
+    assert_eq!(used(&world, "budget#memory#tenant#t").await, 0);
+    for (number, domain) in names.iter().enumerate() {
+        assert_eq!(used(&world, &format!("budget#memory#site{number}.com")).await, 0);
+        let record = world.entry(domain).await.stored.record;
+        assert!(record.usage.values().all(sealwax_core::budget::BudgetState::is_empty));
+    }
+}
+
+/// Each answer of a CA that certainly has no order gives the token back; one that may have an
+/// order does not. What counts certificates is given back all the same: of an order that nobody
+/// knows none comes.
+#[tokio::test(start_paused = true)]
+async fn a_token_is_given_back_exactly_when_the_ca_certainly_has_no_order() {
+    let limited = |scope| IssueError::RateLimited {
+        until: common::START,
+        scope,
+        detail: "slow down".to_owned(),
+    };
+    let detail = || "no".to_owned();
+    for (error, kept) in [
+        (away(), 0),
+        (limited(LimitScope::Account), 0),
+        (limited(LimitScope::Ca), 0),
+        (IssueError::Refused(broken()), 0),
+        (IssueError::Misconfigured { detail: detail() }, 0),
+        (IssueError::Protocol { detail: detail() }, 0),
+        (IssueError::Paused { detail: detail() }, 0),
+        (IssueError::UnknownOutcome { detail: detail() }, 1),
+    ] {
+        let world = World::shared().limited(Limits::default());
+        let domain = world.register("a.site.com").await;
+        world.ca.fail("place_order", std::iter::repeat_n(error.clone(), 9));
+        world.process("one").run(&domain, Ask::Demand).await.unwrap();
+        assert_eq!(used(&world, "budget#memory").await, kept, "{error}");
+        assert_eq!(used(&world, "budget#memory#site.com").await, 0, "{error}");
+        let record = world.entry(&domain).await.stored.record;
+        let own = record.usage.values().filter(|used| !used.is_empty()).count();
+        assert_eq!(own, 0, "{error}");
     }
 }
 
@@ -110,7 +249,10 @@ async fn a_name_stops_before_the_ca_counts_its_last_failure() {
     assert_eq!(world.ca.orders_for(&domain), 2, "the limit is the name's own");
     let failure = record.failure.unwrap();
     assert_eq!(failure.cause, Cause::DnsNoRecord, "what is wrong stays in view");
-    assert!(failure.next_attempt_at.unwrap() > world.clock.now());
+    assert!(failure.next_attempt_at.unwrap() <= world.clock.now(), "due when there is room");
+    world.clock.advance(HOUR);
+    process.run(&domain, Ask::Due).await.unwrap();
+    assert_eq!(world.ca.orders_for(&domain), 3);
 }
 
 #[tokio::test(start_paused = true)]
@@ -128,8 +270,12 @@ async fn what_the_ca_says_corrects_the_count_for_all_names_and_replicas() {
     let second = world.register("a.two.com").await;
     world.process("two").run(&second, Ask::Demand).await.unwrap();
     assert_eq!(world.ca.orders(), 0, "the second was not even asked for");
-    let failure = world.entry(&second).await.stored.record.failure.unwrap();
-    assert!(failure.next_attempt_at.unwrap() >= until);
+    world.clock.advance(HOUR.less(MINUTE));
+    world.process("three").run(&second, Ask::Due).await.unwrap();
+    assert_eq!(world.ca.orders(), 0, "not before the CA's moment");
+    world.clock.advance(MINUTE);
+    world.process("three").run(&second, Ask::Demand).await.unwrap();
+    assert_eq!(world.ca.orders(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -213,7 +359,7 @@ async fn the_accounts_document_does_not_grow_with_the_tenants() {
     let world = World::new().limited(limits);
     let process = world.process("one");
     for tenant in 0..TENANTS {
-        // One is its share, the other one waits in its line.
+        // One is its share, the other one waits.
         for number in 0..2 {
             let name = format!("a.t{tenant}-{number}.com");
             let domain = world.register_for(&format!("t{tenant}"), &name).await;
@@ -226,7 +372,7 @@ async fn the_accounts_document_does_not_grow_with_the_tenants() {
         serde_json::from_str::<Vec<serde_json::Value>>(&document.text).unwrap().len()
     };
     assert_eq!(buckets("budget#memory").await, 1);
-    assert_eq!(buckets("budget#memory#tenant#t7").await, 2, "what is used, and its line");
+    assert_eq!(buckets("budget#memory#tenant#t7").await, 1);
 }
 
 /// The account's and the tenant's tokens are taken before the registered domain's, and given back

@@ -67,6 +67,8 @@ async fn many_that_fail_and_one_that_is_wanted(failing: usize) -> World {
             cause: Cause::DnsNoRecord,
             detail: "no such name".to_owned(),
             attempts: 9,
+            stalls: 0,
+            outage: sealwax_core::failure::Outage::default(),
             next_attempt_at: Some(START),
             refused: true,
         };

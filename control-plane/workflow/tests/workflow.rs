@@ -157,12 +157,13 @@ async fn a_long_outage_is_left_to_the_schedule_and_the_order_is_kept() {
     process.run(&domain, Ask::Demand).await.unwrap();
     let record = world.entry(&domain).await.stored.record;
     assert_eq!(record.state(), DomainState::Deferred);
-    assert_eq!(record.failure.as_ref().map(|failure| failure.attempts), Some(1));
+    let failure = record.failure.as_ref().unwrap();
+    assert_eq!((failure.attempts, failure.stalls), (0, 1), "nobody's failure");
     process.run(&domain, Ask::Demand).await.unwrap();
     assert_eq!(
         world.entry(&domain).await.stored.record,
         record,
-        "a handshake does not restart the clock"
+        "a handshake does not ask at once again"
     );
     world.clock.advance(Span::from_secs(60));
     process.run(&domain, Ask::Due).await.unwrap();
@@ -179,6 +180,17 @@ async fn an_answer_that_got_lost_is_looked_for_before_anything_is_done_again() {
     let lost = || IssueError::UnknownOutcome { detail: "reset".into() };
     world.ca.fail("answer", [lost()]);
     world.ca.fail("finalize", [lost()]);
+    world.process("one").run(&domain, Ask::Demand).await.unwrap();
+    assert_eq!(world.entry(&domain).await.stored.record.state(), DomainState::Issued);
+    assert_eq!(world.ca.orders_for(&domain), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_that_is_not_ready_any_more_is_looked_at_and_not_finalized_again() {
+    let world = World::new();
+    let domain = world.register("a.example.com").await;
+    let after = Some(Span::from_secs(30));
+    world.ca.fail("finalized", [IssueError::Retry { after, detail: "orderNotReady".into() }]);
     world.process("one").run(&domain, Ask::Demand).await.unwrap();
     assert_eq!(world.entry(&domain).await.stored.record.state(), DomainState::Issued);
     assert_eq!(world.ca.orders_for(&domain), 1);
@@ -253,4 +265,37 @@ async fn a_platform_that_does_not_answer_does_not_end_the_serving() {
     let entry = world.entry(&domain).await;
     assert!(entry.certificate.is_some());
     assert_eq!(entry.stored.record.state(), DomainState::Deferred);
+}
+
+fn timed_out() -> Refusal {
+    Refusal { cause: Cause::ConnectionFailed, detail: "Timeout during connect".to_owned() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_challenge_left_open_after_a_failure_is_answered_again_and_says_why() {
+    let world = World::new();
+    let domain = world.register("a.example.com").await;
+    world.ca.complain(&domain, timed_out(), 2);
+    world.process("one").run(&domain, Ask::Demand).await.unwrap();
+    let record = world.entry(&domain).await.stored.record;
+    assert_eq!(record.state(), DomainState::Issued);
+    assert_eq!((world.ca.answers(), world.ca.orders_for(&domain)), (3, 1));
+    let events = world.store.events(&domain, 9).await.unwrap();
+    let kinds: Vec<_> = events.iter().map(|event| event.kind.as_str()).collect();
+    assert_eq!(kinds, ["certificate.issued", "validation.retried", "validation.retried"]);
+    assert!(events[1].detail.contains("Timeout during connect"), "{}", events[1].detail);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_challenge_that_is_left_open_for_good_is_a_failed_validation_with_its_cause() {
+    let world = World::new();
+    let domain = world.register("a.example.com").await;
+    world.ca.complain(&domain, timed_out(), u32::MAX);
+    world.process("one").run(&domain, Ask::Demand).await.unwrap();
+    let record = world.entry(&domain).await.stored.record;
+    let failure = record.failure.unwrap();
+    assert_eq!((failure.cause, failure.attempts), (Cause::ConnectionFailed, 1));
+    assert_eq!(failure.detail, "Timeout during connect");
+    assert_eq!(world.ca.answers(), 4, "a bounded number of times");
+    assert!(!record.work.in_flight());
 }

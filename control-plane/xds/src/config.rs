@@ -26,6 +26,15 @@ pub struct XdsConfig {
     /// Envoy handles a removal later than it reads it, and would drop a certificate that follows
     /// closely. Default 1 s.
     pub removal_gap: Duration,
+    /// Most names that may be withdrawn from edges within [`Self::withdrawal_window`], in percent
+    /// of those they hold; further ones stay until the time is over or
+    /// [`XdsServer::release_withdrawals`](crate::XdsServer::release_withdrawals). 100: no bound.
+    /// Default 10.
+    pub withdrawal_percent: usize,
+    /// See [`Self::withdrawal_percent`]. Default 10 min.
+    pub withdrawal_window: Duration,
+    /// Names that may be withdrawn within the window, whatever their share. Default 100.
+    pub withdrawal_floor: usize,
     /// Most names one stream may be subscribed to; a name beyond it is answered with a removal
     /// and forgotten. Default 1,000,000.
     pub max_subscriptions: usize,
@@ -62,6 +71,9 @@ impl Default for XdsConfig {
             edge_budgets: HashMap::new(),
             eviction_grace: Duration::from_millis(250),
             removal_gap: Duration::from_secs(1),
+            withdrawal_percent: 10,
+            withdrawal_window: Duration::from_secs(600),
+            withdrawal_floor: 100,
             max_subscriptions: 1_000_000,
             max_streams: 4096,
             max_message_bytes: 64 * 1024 * 1024,

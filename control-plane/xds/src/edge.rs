@@ -41,6 +41,22 @@ pub struct EdgeView {
     pub last_nack: Option<NackView>,
 }
 
+/// What edges hold, and what of it would be withdrawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Holdings {
+    /// Names with a certificate, about: one that several edges hold may count more than once.
+    pub held: usize,
+    /// Certificates held of names that the source has neither a record nor a removal of.
+    pub unknown: usize,
+    /// Certificates whose withdrawal the brake holds back.
+    pub held_back: usize,
+    /// How often the brake was applied since the process began.
+    pub brakes: u64,
+    /// How long withdrawals are let go yet, after a release.
+    pub released_for: Duration,
+}
+
 /// A refused version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -58,6 +74,8 @@ pub struct NackView {
 pub(crate) struct Figures {
     pub(crate) names: AtomicUsize,
     pub(crate) resident: AtomicUsize,
+    pub(crate) unknown: AtomicUsize,
+    pub(crate) held_back: AtomicUsize,
     pub(crate) pushes: AtomicU64,
     pub(crate) removals: AtomicU64,
     pub(crate) evictions: AtomicU64,

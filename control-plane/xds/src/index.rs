@@ -55,6 +55,12 @@ impl Index {
         }
     }
 
+    /// How many names have a subscriber.
+    pub(crate) fn len(&self) -> usize {
+        let count = |shard: &Shard| shard.lock().unwrap_or_else(PoisonError::into_inner).len();
+        self.shards.iter().map(count).sum()
+    }
+
     /// Takes a subscriber away.
     pub(crate) fn remove(&self, name: &DomainName, edge: &Arc<Edge>) {
         let mut shard = self.shard(name);

@@ -17,6 +17,7 @@
 //! [`CertificateSource`].
 
 mod backlog;
+mod brake;
 mod codec;
 mod config;
 mod edge;
@@ -38,11 +39,11 @@ mod subscription;
 mod wire;
 
 pub use config::XdsConfig;
-pub use edge::{EdgeView, NackView};
+pub use edge::{EdgeView, Holdings, NackView};
 pub use peer::{Connection, Peer};
 pub use served::{CHAIN_BYTES_MAX, Importance, KEY_BYTES_MAX, SecretError, ServedCertificate};
 pub use server::{XdsError, XdsServer};
-pub use source::{CertificateSource, Lookup};
+pub use source::{CertificateSource, Lookup, Removed};
 pub use subscription::SPELLINGS_MAX;
 pub use wire::SECRET_TYPE_URL;
 

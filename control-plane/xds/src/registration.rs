@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use sealwax_protocol::DomainName;
+use tokio::time::Instant;
 
 use crate::XdsServer;
+use crate::brake::Leave;
 use crate::edge::Edge;
 use crate::subscription::Registry;
 
@@ -27,6 +29,14 @@ impl Registry for Registration {
 
     fn gone(&mut self, name: &DomainName) {
         self.server.index.remove(name, &self.edge);
+    }
+
+    fn withdraw(&mut self, name: &DomainName, now: Instant) -> Leave {
+        self.server.brake.withdraw(name, now, || self.server.held())
+    }
+
+    fn unknown_released(&self, now: Instant) -> bool {
+        self.server.brake.unknown_released(now)
     }
 
     fn ended(&mut self, names: Box<dyn Iterator<Item = DomainName> + Send>) {

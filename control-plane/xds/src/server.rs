@@ -13,11 +13,13 @@ use sealwax_protocol::DomainName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use tonic::transport::server::Connected;
 
-use crate::edge::{Edge, EdgeView};
+use crate::brake::Brake;
+use crate::edge::{Edge, EdgeView, Holdings};
 use crate::index::Index;
 use crate::jitter::Jitter;
 use crate::service::Discovery;
@@ -50,6 +52,7 @@ pub struct XdsServer {
     pub(crate) source: Arc<dyn CertificateSource>,
     pub(crate) index: Index,
     pub(crate) jitter: Jitter,
+    pub(crate) brake: Brake,
     pub(crate) background_lookups: Semaphore,
     pub(crate) stream_slots: Arc<Semaphore>,
     streams: Mutex<HashMap<u64, Arc<Edge>>>,
@@ -64,6 +67,7 @@ impl XdsServer {
     pub fn new(config: XdsConfig, source: Arc<dyn CertificateSource>) -> Self {
         Self {
             jitter: Jitter::new(config.jitter_seed),
+            brake: Brake::new(&config),
             background_lookups: Semaphore::new(config.background_lookups.max(1)),
             stream_slots: Arc::new(Semaphore::new(config.max_streams)),
             config,
@@ -171,6 +175,42 @@ impl XdsServer {
         let mut views: Vec<_> = self.streams().values().map(|edge| edge.view()).collect();
         views.sort_by_key(|view| view.stream_id);
         views
+    }
+
+    /// What the connected edges hold, and what of it waits to be withdrawn.
+    #[must_use]
+    pub fn holdings(&self) -> Holdings {
+        let mut all = Holdings {
+            held: self.held(),
+            brakes: self.brake.engagements(),
+            released_for: self.brake.released_for(Instant::now()),
+            ..Holdings::default()
+        };
+        for edge in self.streams().values() {
+            all.unknown += edge.figures.unknown.load(Ordering::Relaxed);
+            all.held_back += edge.figures.held_back.load(Ordering::Relaxed);
+        }
+        all
+    }
+
+    /// Lets the withdrawals go that the brake holds back, for one
+    /// [`XdsConfig::withdrawal_window`]; with `unknown` also those of names that the source has
+    /// neither a record nor a removal of.
+    pub fn release_withdrawals(&self, unknown: bool) {
+        self.brake.release(Instant::now(), unknown);
+        self.changed_all();
+    }
+
+    /// Lets names without a record go no more: the source may be the wrong one.
+    pub fn keep_unknown(&self) {
+        self.brake.keep_unknown();
+    }
+
+    /// Names with a certificate at an edge: never fewer than there are.
+    pub(crate) fn held(&self) -> usize {
+        let resident = |edge: &Arc<Edge>| edge.figures.resident.load(Ordering::Relaxed);
+        let all: usize = self.streams().values().map(resident).sum();
+        all.min(self.index.len())
     }
 
     /// The names that the edges connected here see most, busiest first, about: at most so many.

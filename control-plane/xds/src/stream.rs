@@ -21,7 +21,7 @@ use crate::edge::Edge;
 use crate::registration::Registration;
 use crate::subscription::{Event, Key, Limits, Question, Response, Sketch, Subscriptions};
 use crate::wire::DeltaRequest;
-use crate::{Lookup, request};
+use crate::{Lookup, Removed, request};
 
 /// Questions put to the source before the stream looks at anything else.
 const QUESTIONS_AT_A_TIME: usize = 1024;
@@ -209,10 +209,18 @@ where
     /// Puts questions to the source's memory. True: there may be more of them.
     fn ask(&mut self, now: Instant) -> bool {
         for _ in 0..QUESTIONS_AT_A_TIME {
-            let Some(question) = self.subscriptions.next_question() else { return false };
+            let Some(mut question) = self.subscriptions.next_question() else { return false };
             match self.server.source.peek(&self.edge.node_id, &question.name) {
                 Some(answer @ (Lookup::Ready(_) | Lookup::Absent)) => {
                     self.subscriptions.answer(question.key, answer, now);
+                }
+                Some(Lookup::Missing) if self.subscriptions.is_held(question.key) => {
+                    // Whether it was removed has to be looked up.
+                    question.unhurried = true;
+                    self.cold_unhurried.push_back(question);
+                }
+                Some(Lookup::Missing) => {
+                    self.subscriptions.answer(question.key, Lookup::Missing, now);
                 }
                 Some(answer) if !question.owed => {
                     self.subscriptions.answer(question.key, answer, now);
@@ -249,13 +257,22 @@ where
             return false;
         }
         let (server, edge) = (Arc::clone(&self.server), Arc::clone(&self.edge));
+        let held = self.subscriptions.held_version(key);
         self.lookups.push(Box::pin(async move {
             // Closing the semaphore is nowhere done; without a permit the lookup is merely early.
             let _permit = match unhurried {
                 true => server.background_lookups.acquire().await.ok(),
                 false => None,
             };
-            let lookup = server.source.lookup(&edge.node_id, &name);
+            let lookup = async {
+                let answer = server.source.lookup(&edge.node_id, &name).await;
+                let (Lookup::Missing, Some(version)) = (&answer, held) else { return answer };
+                match server.source.removed(&name, &version).await {
+                    Removed::Yes => Lookup::Absent,
+                    Removed::No => answer,
+                    Removed::NotKnown => Lookup::Unavailable,
+                }
+            };
             let lookup = timeout(server.config.max_wait, lookup).await;
             (key, unhurried, lookup.unwrap_or(Lookup::Unavailable))
         }));

@@ -1,6 +1,6 @@
 //! What the server knows: accounts, orders, authorizations, certificates, nonces.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::authority::Issued;
 use crate::jws::AccountKey;
@@ -13,6 +13,8 @@ const NONCES_MAX: usize = 10_000;
 #[derive(Default)]
 pub(crate) struct Books {
     pub(crate) accounts: BTreeMap<u64, AccountEntry>,
+    /// Thumbprints of the keys whose accounts were forgotten.
+    pub(crate) forgotten: BTreeSet<String>,
     pub(crate) orders: BTreeMap<u64, OrderEntry>,
     pub(crate) authorizations: BTreeMap<u64, AuthorizationEntry>,
     pub(crate) certificates: BTreeMap<u64, CertificateEntry>,
@@ -24,6 +26,7 @@ pub(crate) struct Books {
 pub(crate) struct AccountEntry {
     pub(crate) key: AccountKey,
     pub(crate) contact: Vec<String>,
+    pub(crate) deactivated: bool,
 }
 
 pub(crate) struct OrderEntry {
@@ -47,6 +50,8 @@ pub(crate) struct AuthorizationEntry {
     pub(crate) name: String,
     pub(crate) token: String,
     pub(crate) status: AuthorizationStatus,
+    /// What the last try found, with the challenge left open.
+    pub(crate) complaint: Option<Problem>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -104,12 +104,16 @@ fn opened(core: &Core, state: &mut State, call: &Call) -> Result<Jws, Problem> {
 
 pub(crate) fn signed(core: &Core, state: &mut State, call: &Call) -> Result<Signed, Problem> {
     let jws = opened(core, state, call)?;
-    let unknown = || Problem::new(400, "accountDoesNotExist", "no such account");
+    let unknown = state.knobs.unknown_account.clone();
     let kid = jws.kid().ok_or_else(|| Problem::malformed("no kid"))?;
     let prefix = format!("{}/account/", core.base);
     let account: u64 =
-        kid.strip_prefix(&prefix).and_then(|id| id.parse().ok()).ok_or_else(unknown)?;
-    let entry = state.books.accounts.get(&account).ok_or_else(unknown)?;
+        kid.strip_prefix(&prefix).and_then(|id| id.parse().ok()).ok_or_else(|| unknown.clone())?;
+    let entry = state.books.accounts.get(&account).ok_or(unknown)?;
+    if entry.deactivated {
+        let detail = "Account is not valid, has status \"deactivated\"";
+        return Err(Problem::new(403, "unauthorized", detail));
+    }
     Ok(Signed { payload: jws.verify(&entry.key)?, account })
 }
 
@@ -139,7 +143,8 @@ pub(crate) fn own_authorization(
 
 fn account_object(state: &State, id: u64) -> Result<Value, Problem> {
     let entry = state.books.accounts.get(&id).ok_or_else(|| Problem::not_found("account"))?;
-    Ok(json!({ "status": "valid", "contact": entry.contact }))
+    let status = if entry.deactivated { "deactivated" } else { "valid" };
+    Ok(json!({ "status": status, "contact": entry.contact }))
 }
 
 fn new_account(core: &Core, state: &mut State, call: &Call) -> Result<Reply, Problem> {
@@ -167,6 +172,11 @@ fn register(
     if said("onlyReturnExisting") {
         return Err(Problem::new(400, "accountDoesNotExist", "no account with this key"));
     }
+    if let Some(problem) = &state.knobs.forgotten_key
+        && state.books.forgotten.contains(&key.thumbprint)
+    {
+        return Err(problem.clone());
+    }
     if !said("termsOfServiceAgreed") {
         return Err(Problem::new(403, "userActionRequired", "the terms must be agreed to"));
     }
@@ -178,7 +188,7 @@ fn register(
     }
     let contact = contact_in(payload)?.unwrap_or_default();
     let id = state.books.next_id();
-    state.books.accounts.insert(id, AccountEntry { key, contact });
+    state.books.accounts.insert(id, AccountEntry { key, contact, deactivated: false });
     Ok(id)
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use sealwax_core::{Span, Timestamp};
+use serde_json::Value;
 
 use crate::journal::Endpoint;
 use crate::problem::Problem;
@@ -40,6 +41,14 @@ pub struct Knobs {
     pub chain: ChainFault,
     /// Renewal information.
     pub ari: Ari,
+    /// Bends every answer that is JSON, problems excepted.
+    pub bend: Option<Bend>,
+    /// New orders do not say where they are.
+    pub location_withheld: bool,
+    /// What is said to an account that is not known.
+    pub unknown_account: Problem,
+    /// What is said to a key whose account was forgotten, when it wants an account again.
+    pub forgotten_key: Option<Problem>,
     /// Every request meets this, before anything else.
     pub outage: Option<FaultKind>,
     /// Faults waiting for their requests, the first match used.
@@ -57,7 +66,18 @@ pub enum Validation {
     Fails(Problem),
     /// Never.
     Hangs,
+    /// With this problem so many times, the challenge left open and the answer expected again, as
+    /// step-ca does it; well after that.
+    FailsOpen {
+        /// Why.
+        problem: Problem,
+        /// How many times.
+        times: u32,
+    },
 }
+
+/// Changes what is said of something before it is sent.
+pub type Bend = fn(Endpoint, &mut Value);
 
 /// A key identifier and the HMAC key that goes with it (RFC 8555 section 7.3.4).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,6 +157,13 @@ pub enum FaultKind {
         /// Retry-After, verbatim.
         retry_after: Option<String>,
     },
+    /// A line of text; nothing is done.
+    Text {
+        /// HTTP status.
+        status: u16,
+        /// The line.
+        text: String,
+    },
     /// The connection is dropped; nothing is done.
     Drop,
     /// It is done, and the connection is dropped instead of an answer.
@@ -163,6 +190,10 @@ impl Default for Knobs {
             order_retry_after: None,
             chain: ChainFault::None,
             ari: Ari::On { windows: BTreeMap::new(), retry_after: Some("21600".to_owned()) },
+            bend: None,
+            location_withheld: false,
+            unknown_account: Problem::new(400, "accountDoesNotExist", "no such account"),
+            forgotten_key: None,
             outage: None,
             faults: Vec::new(),
         }
@@ -188,5 +219,17 @@ impl Knobs {
 
     pub(crate) fn validation_of(&self, name: &str) -> Validation {
         self.validations.get(name).cloned().unwrap_or(Validation::Real)
+    }
+
+    /// The next failure of a validation that leaves its challenge open.
+    pub(crate) fn next_complaint(&mut self, name: &str) -> Option<Problem> {
+        let found = self.validations.get_mut(name)?;
+        let Validation::FailsOpen { problem, times } = found else { return None };
+        let Some(left) = times.checked_sub(1) else {
+            *found = Validation::Passes;
+            return None;
+        };
+        *times = left;
+        Some(problem.clone())
     }
 }

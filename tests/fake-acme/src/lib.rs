@@ -24,6 +24,8 @@ mod validation;
 mod wire;
 
 pub use journal::{Endpoint, Journal, Visit};
-pub use knobs::{Ari, ChainFault, ExternalAccount, Fault, FaultKind, Knobs, Validation, Window};
+pub use knobs::{
+    Ari, Bend, ChainFault, ExternalAccount, Fault, FaultKind, Knobs, Validation, Window,
+};
 pub use problem::Problem;
 pub use server::{FakeAcme, StartError};

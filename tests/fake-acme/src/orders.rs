@@ -41,7 +41,8 @@ pub(crate) fn new_order(core: &Core, state: &mut State, call: &Call) -> Result<R
         let id = state.books.next_id();
         let token = format!("token-of-authorization-{id:016x}");
         let status = AuthorizationStatus::Pending;
-        let entry = AuthorizationEntry { account, name: name.clone(), token, status };
+        let entry =
+            AuthorizationEntry { account, name: name.clone(), token, status, complaint: None };
         state.books.authorizations.insert(id, entry);
         id
     });
@@ -56,7 +57,8 @@ pub(crate) fn new_order(core: &Core, state: &mut State, call: &Call) -> Result<R
     };
     state.books.orders.insert(id, order);
     let reply = order_reply(core, state, id, 201)?;
-    let location = Some(format!("{}/order/{id}", core.base));
+    let location = format!("{}/order/{id}", core.base);
+    let location = Some(location).filter(|_| !state.knobs.location_withheld);
     Ok(Reply { location, ordered: Some((name, replaces)), ..reply })
 }
 
@@ -124,7 +126,9 @@ pub(crate) fn order_reply(
 
 fn challenge_object(core: &Core, id: u64, entry: &AuthorizationEntry) -> Value {
     let (status, error) = match &entry.status {
-        AuthorizationStatus::Pending => ("pending", None),
+        AuthorizationStatus::Pending => {
+            ("pending", entry.complaint.as_ref().map(Problem::document))
+        }
         AuthorizationStatus::Validating { .. } => ("processing", None),
         AuthorizationStatus::Valid | AuthorizationStatus::Deactivated => ("valid", None),
         AuthorizationStatus::Invalid(problem) => ("invalid", Some(problem.document())),
@@ -169,6 +173,10 @@ pub(crate) fn challenge(
     let entry =
         state.books.authorizations.get_mut(&id).ok_or_else(|| Problem::not_found("challenge"))?;
     if payload.is_some() && entry.status == AuthorizationStatus::Pending {
+        entry.complaint = state.knobs.next_complaint(&entry.name);
+        if entry.complaint.is_some() {
+            return Ok(Reply::json(200, challenge_object(core, id, entry)));
+        }
         entry.status = AuthorizationStatus::Validating { looks_left, result: None };
         let probe = Probe {
             authorization: id,

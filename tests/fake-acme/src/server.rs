@@ -137,7 +137,19 @@ impl FakeAcme {
 
     /// Forgets all accounts, as a test CA does that is set up anew.
     pub fn forget_accounts(&self) {
-        self.core.with(|state| state.books.accounts.clear());
+        self.core.with(|state| {
+            let books = &mut state.books;
+            let all = std::mem::take(&mut books.accounts);
+            books.forgotten.extend(all.into_values().map(|account| account.key.thumbprint));
+        });
+    }
+
+    /// Closes all accounts, as their owner can (RFC 8555 section 7.3.6).
+    pub fn deactivate_accounts(&self) {
+        self.core.with(|state| {
+            let all = state.books.accounts.values_mut();
+            all.for_each(|account| account.deactivated = true);
+        });
     }
 }
 

@@ -116,6 +116,12 @@ pub(crate) async fn serve(
             core.note(endpoint, Some(status), None);
             Ok(page(status, retry_after))
         }
+        Some(FaultKind::Text { status, text }) => {
+            core.note(endpoint, Some(status), None);
+            let mut said = page(status, None);
+            *said.body_mut() = Full::new(Bytes::from(text));
+            Ok(said)
+        }
     }
 }
 
@@ -131,6 +137,11 @@ fn answer(
 ) -> Result<Response<Full<Bytes>>, Dropped> {
     let mut reply =
         endpoints::handle(core, call).unwrap_or_else(|problem| Reply::problem(&problem));
+    if let (Content::Json(value), Some(bend)) =
+        (&mut reply.body, core.with(|state| state.knobs.bend))
+    {
+        bend(call.endpoint, value);
+    }
     let ordered = reply.ordered.take();
     let lost = matches!(mishap, Some(Mishap::Lost));
     core.note(call.endpoint, (!lost).then_some(reply.status), ordered);

@@ -1,15 +1,16 @@
 //! The CA: orders, validation, certificates, limits; faults by the plan.
 
 mod books;
+mod busy;
+mod issuer;
 mod signing;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
-use async_trait::async_trait;
+use sealwax_core::decide::PROCESSING_MAX;
 use sealwax_core::issuer::{
-    IssueError, Issuer, LimitScope, OrderChallenge, OrderRequest, OrderStatus, OrderView, Refusal,
-    RenewalInfo,
+    IssueError, LimitScope, OrderChallenge, OrderRequest, OrderStatus, OrderView, Refusal,
 };
 use sealwax_core::{Chain, Span, Timestamp};
 use sealwax_protocol::{ChallengeToken, DomainName};
@@ -17,15 +18,13 @@ use sealwax_simulation::published::{Count, Ordered, Published, Standing};
 
 pub(crate) use self::books::validate;
 use self::signing::sign;
-use crate::effects::{Effect, Fails, Gate};
-use crate::plan::{DAY, HOUR, Trouble};
-use crate::time::{COMMON, START};
+use crate::effects::{Fails, Gate};
+use crate::plan::{HOUR, MINUTE, Trouble};
+use crate::time::START;
 use crate::world::World;
 
 /// The issuer's name.
 pub(crate) const ISSUER: &str = "simulated";
-/// An order that is not finished by then is gone.
-pub(crate) const ORDER_LIFE: Span = DAY.scale(7, 1);
 
 /// Everything the CA knows.
 pub(crate) struct Ca(Mutex<Books>);
@@ -38,7 +37,8 @@ struct Books {
     certificates: u64,
     /// Orders are not counted: the same one is placed again only to see what comes of it.
     again: bool,
-    refused: Vec<&'static str>,
+    /// When, and by which limit.
+    refused: Vec<(Span, &'static str)>,
 }
 
 /// An order.
@@ -55,6 +55,8 @@ struct Order {
     /// It is known why it is not: the documented window.
     excused: bool,
     validated_at: Option<Timestamp>,
+    /// Since when it is in `processing`.
+    finalized_at: Option<Timestamp>,
     valid_at: Option<Timestamp>,
     refusal: Option<Refusal>,
     chain: Option<Chain>,
@@ -88,7 +90,13 @@ impl Ca {
 
     /// Orders that were over a limit.
     pub(crate) fn refused(&self) -> Vec<&'static str> {
-        self.0.lock().unwrap().refused.clone()
+        self.refused_before(Span::from_millis(u64::MAX))
+    }
+
+    /// Those of them until then.
+    pub(crate) fn refused_before(&self, at: Span) -> Vec<&'static str> {
+        let books = self.0.lock().unwrap();
+        books.refused.iter().filter(|(when, _)| *when < at).map(|(_, limit)| *limit).collect()
     }
 
     /// The order's URL is in the store now.
@@ -107,9 +115,20 @@ impl Ca {
         }
     }
 
+    /// Nobody can remember any order: the store is another one.
+    pub(crate) fn excuse_all(&self) {
+        for order in self.0.lock().unwrap().orders.values_mut() {
+            (order.remembered, order.excused) = (false, true);
+        }
+    }
+
     /// What is done next was done before.
     pub(crate) fn again(&self, again: bool) {
         self.0.lock().unwrap().again = again;
+    }
+
+    pub(crate) fn is_again(&self) -> bool {
+        self.0.lock().unwrap().again
     }
 
     pub(crate) fn died(&self, instance: u32) {
@@ -154,14 +173,34 @@ impl Gate {
         Err(if world.dice("outage", "ca").chance(700) { down() } else { lost() })
     }
 
-    fn take_order(&self, request: &OrderRequest) -> Result<String, IssueError> {
-        self.reach_ca()?;
+    /// An order of the account that counts, or one that may have been placed.
+    fn count_token(&self, domain: &DomainName) {
         let world = &self.world;
+        let first = world.with_record(domain, |record| record.certificate.is_none());
+        if first.unwrap_or(true) && !world.ca.is_again() {
+            world.watch.tokens.ordered(world, self.life.instance, ISSUER);
+        }
+    }
+
+    fn take_order(&self, request: &OrderRequest) -> Result<String, IssueError> {
+        let world = &self.world;
+        let domain = &request.domain;
+        self.reach_ca().inspect_err(|error| {
+            if matches!(error, IssueError::UnknownOutcome { .. }) {
+                self.count_token(domain);
+            }
+        })?;
         if world.plan.is(Trouble::CaLimits, world.time.passed()) {
+            world.watch.tokens.lose_count();
             return Err(limited(world));
         }
-        let domain = &request.domain;
-        world.watch.order_placed(domain);
+        if world.plan.is(Trouble::CaBusy, world.time.passed()) {
+            // What it says of its limits goes into the budget.
+            world.watch.tokens.lose_count();
+            return Err(busy::answer(world, domain));
+        }
+        self.count_token(domain);
+        world.watch.order_placed(world, domain);
         world.watch.check_tried(world, self.life.instance, domain);
         let now = world.time.now();
         let mut books = world.ca.0.lock().unwrap();
@@ -185,7 +224,8 @@ impl Gate {
         let again = books.again;
         let counted = if again { Ok(()) } else { books.count.order(ordered, now) };
         if let Err(refused) = counted {
-            books.refused.push(refused.limit);
+            books.refused.push((world.time.passed(), refused.limit));
+            world.watch.tokens.lose_count();
             let detail = refused.limit.to_owned();
             let (until, scope) = (refused.until, refused.scope);
             return Err(IssueError::RateLimited { until, scope, detail });
@@ -203,6 +243,7 @@ impl Gate {
             // Whose lease was stolen meanwhile cannot write it down either.
             excused: world.watch.is_disturbed(self.life.instance, domain),
             validated_at: None,
+            finalized_at: None,
             valid_at: None,
             refusal: None,
             chain: None,
@@ -225,8 +266,12 @@ impl Gate {
         for (url, order) in live {
             let stale = world.watch.is_disturbed(self.life.instance, domain);
             let first = if known.as_ref() == Some(url) { "open" } else { "forgotten" };
-            if order.placed_by != self.life.instance || !stale {
-                let how = format!("{domain}: ordered again while {url} is {first}");
+            // A clock that is off by hours makes an order look as if it had expired.
+            let lapsed = world.plan.lately(Trouble::ClockOff, Span::ZERO, world.time.passed());
+            let judged = !world.is_store_new() && !lapsed;
+            if (order.placed_by != self.life.instance || !stale) && judged {
+                let now = world.time.now();
+                let how = format!("{domain}: ordered again at {now} while {url} is {first}");
                 world.watch.broken("INV-4", &how);
             }
         }
@@ -238,7 +283,10 @@ impl Gate {
         let now = world.time.now();
         let mut books = world.ca.0.lock().unwrap();
         books.settle_all(world, now);
-        let order = books.orders.get(url).ok_or_else(gone)?;
+        let order = books.orders.get_mut(url).ok_or_else(gone)?;
+        // Whoever sees it in work for so long gives it up, and orders anew.
+        let since = order.finalized_at.filter(|_| order.status == OrderStatus::Processing);
+        order.excused |= since.is_some_and(|since| now.since(since) >= PROCESSING_MAX);
         let pending = order.status == OrderStatus::Pending;
         Ok(OrderView {
             url: url.to_owned(),
@@ -247,10 +295,12 @@ impl Gate {
                 token: order.token.clone(),
                 key_authorization: format!("{}.thumb", order.token),
                 processing: order.validated_at.is_some(),
+                error: None,
             }),
             failure: order.refusal.clone(),
             // Patient: looks are what a run of this simulation spends its time on.
             retry_after: (order.status == OrderStatus::Processing).then(|| Span::from_secs(15)),
+            expires: Some(order.placed_at + world.plan.order_life),
         })
     }
 
@@ -262,7 +312,7 @@ impl Gate {
         let mut books = world.ca.0.lock().unwrap();
         let order = books.orders.get_mut(url).ok_or_else(gone)?;
         if order.status == OrderStatus::Pending && order.validated_at.is_none() {
-            if world.challenge(&order.token).is_none() {
+            if world.challenge(&order.token).is_none() && !world.is_store_new() {
                 world.watch.broken("INV-2", &format!("{url}: told before the answer was stored"));
             }
             order.validated_at = Some(now + wait);
@@ -275,9 +325,12 @@ impl Gate {
         let world = &self.world;
         let now = world.time.now();
         let dice = world.dice("processing", url);
-        let slow = world.plan.is(Trouble::CaSlow, world.time.passed());
-        let longest = if slow { 12 * HOUR.millis() } else { 1_500 };
+        let during = |trouble| world.plan.is(trouble, world.time.passed());
+        let slow = during(Trouble::CaSlow);
+        let longest = if slow { 3 * HOUR.millis() } else { 1_500 };
         let wait = Span::from_millis(dice.between(100, longest));
+        let hang = [Some(MINUTE.scale(8, 1)), Some(HOUR.scale(2, 1)), None];
+        let hang = during(Trouble::CaHangs).then(|| hang[crate::plan::usize_of(dice.below(3))]);
         let mut books = world.ca.0.lock().unwrap();
         books.settle_all(world, now);
         let order = books.orders.get_mut(url).ok_or_else(gone)?;
@@ -289,11 +342,13 @@ impl Gate {
         let stored = world.with_record(&domain, |record| {
             matches!(&record.work, sealwax_core::Work::Keyed { order_url, .. } if order_url == url)
         });
-        if stored != Some(true) && !world.watch.is_disturbed(self.life.instance, &domain) {
+        let disturbed = world.watch.is_disturbed(self.life.instance, &domain);
+        if stored != Some(true) && !disturbed && !world.is_store_new() {
             world.watch.broken("INV-1", &format!("{url}: finalized without a stored key"));
         }
         order.status = OrderStatus::Processing;
-        order.valid_at = Some(now + wait);
+        order.finalized_at = Some(now);
+        order.valid_at = hang.unwrap_or(Some(wait)).map(|wait| now + wait);
         order.chain = Some(sign(csr, url, now, world.plan.life));
         Ok(())
     }
@@ -319,63 +374,5 @@ pub(crate) fn order_url(work: &sealwax_core::Work) -> Option<&str> {
         | Work::Trial { .. }
         | Work::Ordering { .. }
         | Work::Parked => None,
-    }
-}
-
-#[async_trait]
-impl Issuer for Gate {
-    fn name(&self) -> &str {
-        ISSUER
-    }
-
-    async fn place_order(&self, request: &OrderRequest) -> Result<String, IssueError> {
-        let act = || self.take_order(request);
-        let placed = self.pass(Effect::PlaceOrder, &request.domain, FAILS, act).await;
-        if placed.is_err() {
-            self.world.ca.excuse(self.life.instance, Some(&request.domain));
-        }
-        placed
-    }
-
-    async fn observe(&self, order_url: &str) -> Result<OrderView, IssueError> {
-        let domain = self.world.ca.domain(order_url);
-        self.pass(Effect::Observe, &domain, FAILS, || self.see_order(order_url)).await
-    }
-
-    async fn answer(&self, order_url: &str) -> Result<(), IssueError> {
-        let domain = self.world.ca.domain(order_url);
-        self.pass(Effect::Answer, &domain, FAILS, || self.hear_answer(order_url)).await
-    }
-
-    async fn finalize(&self, order_url: &str, csr_der: &[u8]) -> Result<(), IssueError> {
-        let domain = self.world.ca.domain(order_url);
-        let act = || self.take_request(order_url, csr_der);
-        self.pass(Effect::Finalize, &domain, FAILS, act).await
-    }
-
-    async fn download(&self, order_url: &str) -> Result<Chain, IssueError> {
-        let domain = self.world.ca.domain(order_url);
-        self.pass(Effect::Download, &domain, FAILS, || self.hand_out(order_url)).await
-    }
-
-    async fn renewal_info(&self, ari_id: &str) -> Result<Option<RenewalInfo>, IssueError> {
-        self.wait(Span::from_millis(20), COMMON).await;
-        self.reach_ca()?;
-        let window = self.world.window(ari_id).filter(|_| self.world.plan.says_when);
-        let retry_after = HOUR.scale(6, 1);
-        Ok(window.map(|(start, end)| RenewalInfo {
-            start,
-            end,
-            retry_after,
-            explanation_url: None,
-        }))
-    }
-
-    async fn revoke(&self, _leaf_der: &[u8]) -> Result<(), IssueError> {
-        Ok(())
-    }
-
-    async fn relinquish(&self, _order_url: &str) -> Result<(), IssueError> {
-        Ok(())
     }
 }

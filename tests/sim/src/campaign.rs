@@ -64,7 +64,7 @@ pub(crate) struct Operator {
 impl Operator {
     /// Starts it.
     pub(crate) fn start(world: &World, recall: Recall) -> Self {
-        let store = Arc::clone(&world.store) as Arc<dyn Store>;
+        let store = world.store() as Arc<dyn Store>;
         let campaigns = Campaigns::new(store, Arc::new(Wall::of(&world.time)));
         let now = world.time.now();
         let selector = Selector { issued_before: now, ..Selector::default() };

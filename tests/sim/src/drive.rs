@@ -1,16 +1,21 @@
-//! The driver: handshakes, an operator, deaths and restarts, stolen leases, wrong clocks.
+//! The driver: handshakes, an operator, deaths and restarts, stolen leases, wrong clocks, lost
+//! stores.
+
+mod agenda;
 
 use std::sync::Arc;
 
-use sealwax_core::apply;
 use sealwax_core::store::{Change, Expected};
+use sealwax_core::{Span, apply};
 use sealwax_simulation::Dice;
 use sealwax_workflow::{Ask, Lane};
 
 use crate::campaign::Operator;
 use crate::plan::{Trouble, usize_of};
-use crate::replica::{LEASE, Replica};
+use crate::replica::{DOUBTED, HURRIED, LEASE, Replica};
 use crate::world::World;
+
+use self::agenda::{Agenda, Entry};
 
 struct Driver {
     world: Arc<World>,
@@ -37,18 +42,34 @@ pub(crate) async fn drive(world: &Arc<World>) {
         let replica = driver.start();
         driver.replicas.push(replica);
     }
+    let mut agenda = Agenda::of(&world.plan);
+    let mut next_turn = Span::ZERO;
     while world.time.passed() < world.plan.length {
-        driver.turn();
-        world.watch.check_expiry(world);
-        world.time.pass(world.plan.sweep_interval(), 0).await;
+        if world.watch.is_over() {
+            return driver.end();
+        }
+        let now = world.time.passed();
+        agenda.due(now).for_each(|entry| driver.follow(&entry));
+        if next_turn <= now {
+            driver.turn();
+            world.watch.check_expiry(world);
+            next_turn = now + world.plan.sweep_interval();
+        } else {
+            driver.tick();
+        }
+        driver.check_rest();
+        let pause = driver.hurry(agenda.hurries());
+        let wait = agenda.next().unwrap_or(next_turn).min(next_turn).less(now).min(pause);
+        tokio::select! {
+            () = world.time.pass(wait, 0) => {}
+            () = world.doubted() => {}
+        }
     }
     world.watch.check_end(world);
     if let Some(operator) = &mut driver.campaign {
         operator.check_end(world);
     }
-    for replica in &driver.replicas {
-        replica.life.end();
-    }
+    driver.end();
 }
 
 impl Driver {
@@ -57,8 +78,76 @@ impl Driver {
         Replica::start(&self.world, self.instances)
     }
 
+    fn end(&self) {
+        for replica in &self.replicas {
+            replica.life.end();
+        }
+    }
+
+    /// What is planned for now.
+    fn follow(&mut self, entry: &Entry) {
+        let world = &self.world;
+        match entry {
+            Entry::Changes => {
+                for domain in &world.domains {
+                    world.watch.pace.outside(world, domain);
+                }
+            }
+            Entry::CopyStore => world.copy_store(),
+            Entry::LoseStore => world.lose_store(),
+            Entry::FindStore => world.find_store(),
+            Entry::Recovered(outage) => world.watch.check_recovered(world, outage),
+            Entry::Hurry | Entry::Calm => {}
+        }
+    }
+
+    /// Between two turns, while something may just have ended.
+    fn tick(&mut self) {
+        self.restart_the_dead();
+        self.roll_out();
+        self.demand();
+    }
+
+    /// A process in which nothing is in flight has no token at hand.
+    fn check_rest(&self) {
+        for replica in self.replicas.iter().filter(|replica| !replica.life.is_over()) {
+            if replica.queue.in_flight() == 0 {
+                self.world.watch.tokens.check_at_rest(&self.world, replica.life.instance);
+            }
+        }
+    }
+
+    /// Lets the sweeps pass as often as in production, or not. Returns when to look again.
+    fn hurry(&mut self, hurries: bool) -> Span {
+        let doubted = || self.world.domains.iter().any(|domain| self.world.is_doubted(domain));
+        let interval = if hurries { Some(HURRIED) } else { doubted().then_some(DOUBTED) };
+        for replica in self.replicas.iter_mut().filter(|replica| !replica.life.is_over()) {
+            replica.hurry(interval);
+        }
+        match interval {
+            // At any moment of a run.
+            Some(HURRIED) => Span::from_millis(self.dice.between(1_000, 30_000)),
+            Some(interval) => interval,
+            None => Span::from_millis(u64::MAX),
+        }
+    }
+
+    /// A new version is rolled out: SIGTERM for one after the other.
+    fn roll_out(&mut self) {
+        let rolls = self.world.plan.is(Trouble::Rollout, self.world.time.passed());
+        let stopping = self.replicas.iter().any(|replica| replica.life.is_stopping());
+        if rolls && !stopping && self.dice.chance(250) {
+            let one = self.any();
+            self.replicas[one].terminate(&self.world);
+        }
+        for replica in self.replicas.iter_mut().filter(|replica| replica.life.is_stopping()) {
+            replica.terminate(&self.world);
+        }
+    }
+
     fn turn(&mut self) {
         self.restart_the_dead();
+        self.roll_out();
         self.set_clocks();
         let plan = &self.world.plan;
         if plan.is(Trouble::Storm, self.world.time.passed()) {
@@ -122,6 +211,7 @@ impl Driver {
             {
                 continue;
             }
+            self.world.watch.pace.visited(&self.world, domain);
             let (one, other) = (self.any(), self.any());
             for replica in [one, other] {
                 self.replicas[replica].queue.submit(domain, Lane::Handshake, Ask::Demand);
@@ -150,6 +240,7 @@ impl Driver {
         let change = Change::of(stolen, Expected::Version(entry.stored.version));
         self.world.put(change).unwrap();
         self.world.watch.leased(&self.world, domain);
+        self.world.watch.pace.outside(&self.world, domain);
         self.world.note(&format!("the lease of {domain} is stolen"));
     }
 
@@ -157,11 +248,6 @@ impl Driver {
     fn renew_one(&self) {
         let domains = &self.world.domains;
         let domain = &domains[usize_of(self.dice.below(u64::try_from(domains.len()).unwrap()))];
-        let Some(entry) = self.world.entry(domain) else { return };
-        if let Some(forced) = apply::force(&entry.stored.record, self.world.time.now()) {
-            let change = Change::of(forced, Expected::Version(entry.stored.version));
-            self.world.put(change).unwrap();
-            self.world.note(&format!("{domain} is renewed by hand"));
-        }
+        self.world.renew(domain);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use sealwax_core::Span;
 use sealwax_protocol::DomainName;
 
-use crate::plan::{Trouble, strikes, usize_of};
+use crate::plan::{Trouble, usize_of};
 use crate::replica::Life;
 use crate::time::slot;
 use crate::world::World;
@@ -32,6 +32,8 @@ pub enum Effect {
     Write,
     /// Writes a budget to the store.
     Reserve,
+    /// Delivers a notice.
+    Deliver,
 }
 
 /// What happens to an effect.
@@ -109,18 +111,23 @@ impl Gate {
         self.wait(latency(), name).await;
         let strike = self.strike(effect, &dice);
         self.world.digest(effect, domain, self.life.instance);
+        self.world.operator_may_write(domain);
         match strike {
             Some(Strike::DieBefore) => return self.die().await,
             Some(Strike::Refuse) => {
                 self.disturb(domain);
                 return Err((fails.refused)());
             }
-            Some(Strike::Limit) => return Err((fails.limited)(&self.world)),
+            Some(Strike::Limit) => {
+                self.world.watch.tokens.lose_count();
+                return Err((fails.limited)(&self.world));
+            }
             Some(Strike::DieAfter | Strike::LoseAnswer | Strike::Twice | Strike::Hold) | None => {}
         }
         let first = act();
-        let done = if strike == Some(Strike::Twice) || self.world.plan.twice {
-            // As after a crash: the same thing again.
+        let twice = strike == Some(Strike::Twice) || self.world.plan.twice;
+        let done = if twice && first.is_ok() {
+            // As after a crash: what was done is done again.
             self.world.ca.excuse(self.life.instance, Some(domain));
             self.world.ca.again(true);
             let again = act();
@@ -145,6 +152,7 @@ impl Gate {
             Some(Strike::DieBefore | Strike::Refuse | Strike::Limit | Strike::Twice) | None => {}
         }
         self.wait(latency(), name).await;
+        self.world.operator_may_write(domain);
         done
     }
 
@@ -159,7 +167,14 @@ impl Gate {
     /// From here on the replica may be wrong about the name, and not know the order it placed.
     fn disturb(&self, domain: &DomainName) {
         self.world.watch.disturb(self.life.instance, domain);
+        self.lose_tokens();
         self.world.ca.excuse(self.life.instance, Some(domain));
+    }
+
+    /// What the process has taken of a budget may never be used.
+    pub(crate) fn lose_tokens(&self) {
+        let names = self.world.domains.len();
+        self.world.watch.tokens.unanswered(self.life.instance, names);
     }
 
     fn strike(&self, effect: Effect, dice: &sealwax_simulation::Dice) -> Option<Strike> {
@@ -176,11 +191,51 @@ impl Gate {
         }
         let strike = possible[usize_of(dice.below(u64::try_from(possible.len()).unwrap()))];
         self.world.note(&format!("{strike:?} strikes {effect:?}"));
+        for domain in &self.world.domains {
+            self.world.watch.pace.outside(&self.world, domain);
+        }
         Some(strike)
     }
 
     async fn die<T>(&self) -> T {
         self.world.kill(&self.life);
         std::future::pending().await
+    }
+}
+
+/// What an effect of this kind can be struck with.
+fn strikes(effect: Effect) -> &'static [Strike] {
+    match effect {
+        Effect::Write | Effect::Reserve => &[
+            Strike::DieBefore,
+            Strike::DieAfter,
+            Strike::Refuse,
+            Strike::LoseAnswer,
+            Strike::Twice,
+            Strike::Hold,
+        ],
+        Effect::Ask => &[Strike::DieBefore, Strike::DieAfter, Strike::Refuse, Strike::Hold],
+        Effect::Deliver => &[
+            Strike::DieBefore,
+            Strike::DieAfter,
+            Strike::Refuse,
+            Strike::LoseAnswer,
+            Strike::Twice,
+            Strike::Hold,
+        ],
+        Effect::PlaceOrder
+        | Effect::Observe
+        | Effect::Answer
+        | Effect::Finalize
+        | Effect::Download
+        | Effect::Relinquish => &[
+            Strike::DieBefore,
+            Strike::DieAfter,
+            Strike::Refuse,
+            Strike::LoseAnswer,
+            Strike::Twice,
+            Strike::Hold,
+            Strike::Limit,
+        ],
     }
 }

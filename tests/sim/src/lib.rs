@@ -25,6 +25,7 @@ mod campaign;
 mod drive;
 mod effects;
 mod keys;
+mod notifier;
 mod plan;
 mod platform;
 mod replica;
@@ -36,5 +37,5 @@ mod watch;
 mod world;
 
 pub use effects::{Effect, Strike};
-pub use plan::{Blow, Plan, Recall, Trouble, Window};
+pub use plan::{Blow, Mutation, Plan, Recall, Trouble, Window};
 pub use run::{Report, run, run_seeds};

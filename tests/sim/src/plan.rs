@@ -1,9 +1,11 @@
 //! What a seed means.
 
+mod hour;
+
 use sealwax_core::Span;
 use sealwax_simulation::Dice;
 
-use crate::effects::{Effect, Strike};
+use crate::effects::Strike;
 
 pub(crate) const MINUTE: Span = Span::from_secs(60);
 pub(crate) const HOUR: Span = Span::from_secs(3_600);
@@ -13,6 +15,8 @@ const LIVES: [Span; 4] =
     [HOUR.scale(160, 1), HOUR.scale(160, 1), DAY.scale(45, 1), DAY.scale(90, 1)];
 /// Sweeps in a certificate's life.
 const SWEEPS: u64 = 100;
+/// How long Let's Encrypt keeps an order that is not finished.
+const ORDER_LIFE: Span = DAY.scale(7, 1);
 
 /// One thing that goes wrong for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +37,41 @@ pub enum Trouble {
     Storm,
     /// A replica's wall clock is wrong.
     ClockOff,
+    /// The CA answers new orders with 429 or 503, with Boulder's words, and says until when at
+    /// times.
+    CaBusy,
+    /// Orders that are finalized stay in `processing`: for minutes, for hours, or until they
+    /// expire.
+    CaHangs,
+    /// The platform answers 404 to everything: a deploy.
+    PlatformGone,
+    /// The receiver of notifications fails.
+    NotifierDown,
+    /// The receiver of notifications is left alone for a while.
+    NotifierRests,
+    /// The store is another one: an empty one, or an older copy.
+    StoreLost,
+    /// An operator writes between any two effects of a replica.
+    Puts,
+    /// Replicas are told to stop (SIGTERM), and started again.
+    Rollout,
+}
+
+/// A fault that is built in, to see that the watch over an invariant can fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mutation {
+    /// A record's write is followed by sixty more.
+    WritesAgain,
+    /// Each token of an account's orders that is taken costs two.
+    TokensTwice,
+    /// After an outage a name waits for a day.
+    LongRest,
+    /// The platform's answer that a domain has left is repeated to whoever asks again.
+    GoneFromCache,
+    /// A notice that was not delivered counts as delivered.
+    NoticesVanish,
+    /// A process that is told to stop drops what it is at.
+    DropsAtOnce,
 }
 
 /// From when to when.
@@ -106,6 +145,14 @@ pub struct Plan {
     pub staging: bool,
     /// The platform lets one name go on the way.
     pub one_leaves: bool,
+    /// When it takes that one back, from the begin of the run.
+    pub returns: Option<Span>,
+    /// Somebody wants to hear of what happens.
+    pub notified: bool,
+    /// When an order that is not finished is gone.
+    pub order_life: Span,
+    /// What a store that is lost is replaced by: a copy this old, or an empty one.
+    pub copy_age: Option<Span>,
     /// A campaign replaces every certificate.
     pub recall: Option<Recall>,
     /// What certificates live.
@@ -120,6 +167,8 @@ pub struct Plan {
     pub twice: bool,
     /// One effect is struck.
     pub blow: Option<Blow>,
+    /// A fault that is built in.
+    pub mutation: Option<Mutation>,
     /// Each effect is noted.
     pub traced: bool,
     /// What goes wrong for a while.
@@ -145,12 +194,17 @@ impl Plan {
             staging: false,
             recall: None,
             one_leaves: false,
+            returns: None,
+            notified: false,
+            order_life: ORDER_LIFE,
+            copy_age: None,
             life,
             length: life.scale(6, 5),
             reuses_orders: false,
             says_when: false,
             twice: false,
             blow: None,
+            mutation: None,
             traced: false,
             windows: Vec::new(),
             strikes_permille: 0,
@@ -186,7 +240,7 @@ impl Plan {
         let broken = usize_of(dice.below(2));
         let trials = Trials::of(seed, broken, life, troubled);
         windows.extend(trials.down);
-        Self {
+        let plan = Self {
             seed,
             replicas,
             exclusive,
@@ -196,22 +250,38 @@ impl Plan {
             staging: trials.staging,
             recall: Recall::of(seed, life, troubled),
             one_leaves: dice.chance(200),
+            returns: None,
+            notified: false,
+            order_life: ORDER_LIFE,
+            copy_age: None,
             life,
             length,
             reuses_orders: dice.chance(500),
-            says_when: dice.chance(500),
+            says_when: dice.chance(500) && says_when(seed, life),
             twice: dice.chance(100),
             blow: None,
+            mutation: None,
             traced: false,
             windows,
             strikes_permille: dice.between(20, 250),
             harm_permille: dice.between(0, 200),
-        }
+        };
+        hour::with_worst_hours(plan, troubled)
     }
 
     /// Between two sweeps of a replica.
     pub(crate) fn sweep_interval(&self) -> Span {
         self.life.scale(1, SWEEPS)
+    }
+
+    /// The windows of one kind.
+    pub(crate) fn all(&self, trouble: Trouble) -> impl Iterator<Item = &Window> {
+        self.windows.iter().filter(move |window| window.trouble == trouble)
+    }
+
+    /// It comes at some time.
+    pub(crate) fn has(&self, trouble: Trouble) -> bool {
+        self.all(trouble).next().is_some()
     }
 
     pub(crate) fn is(&self, trouble: Trouble, at: Span) -> bool {
@@ -220,17 +290,35 @@ impl Plan {
             .any(|window| window.trouble == trouble && window.from <= at && at < window.to)
     }
 
-    /// There was a storm in this time before `at`.
-    pub(crate) fn storm_within(&self, time: Span, at: Span) -> bool {
-        let mut storms = self.windows.iter().filter(|one| one.trouble == Trouble::Storm);
-        storms.any(|storm| storm.from <= at && at < storm.to + time)
+    /// There was such trouble in this time before `at`.
+    pub(crate) fn lately(&self, trouble: Trouble, time: Span, at: Span) -> bool {
+        self.all(trouble).any(|window| window.from <= at && at < window.to + time)
     }
 
-    /// Something went wrong between the two moments: what expires there is not judged. A staging
-    /// that is away is no excuse.
+    /// Something went wrong between the two moments: what expires there is not judged. What must
+    /// not hold up a renewal is no excuse.
     pub(crate) fn troubled(&self, from: Span, to: Span) -> bool {
-        let mut wrong = self.windows.iter().filter(|one| one.trouble != Trouble::StagingDown);
-        wrong.any(|window| window.from < to && from < window.to)
+        let mut wrong = self.windows.iter().filter(|one| !one.trouble.is_no_excuse());
+        wrong.any(|window| window.from < to && from < window.to + self.outlasts(window))
+    }
+
+    /// How long after its end a trouble still shows: an order that hangs does so until it expires.
+    fn outlasts(&self, window: &Window) -> Span {
+        if window.trouble == Trouble::CaHangs { self.order_life } else { Span::ZERO }
+    }
+}
+
+impl Trouble {
+    /// Renewals go on all the same.
+    const fn is_no_excuse(self) -> bool {
+        matches!(
+            self,
+            Self::StagingDown
+                | Self::NotifierDown
+                | Self::NotifierRests
+                | Self::Puts
+                | Self::Rollout
+        )
     }
 }
 
@@ -258,13 +346,23 @@ impl Trials {
 fn window(dice: &Dice, trouble: Trouble, life: Span, troubled: Span) -> Window {
     // From minutes to a third of a life; a clock is wrong by up to a day.
     let shortest = 5 * MINUTE.millis();
-    let longest = life.scale(1, 3).millis();
+    // An outage is asked about all the while, which a run has to pay for.
+    let third = life.scale(1, 3);
+    let down = [Trouble::CaDown, Trouble::PlatformDown, Trouble::CaSlow].contains(&trouble);
+    let longest = if down { third.min(DAY) } else { third }.millis();
     let part = dice.between(1, 1000);
     let length = Span::from_millis(shortest + longest.saturating_mul(part * part) / 1_000_000);
     let from = Span::from_millis(dice.below(troubled.millis()));
     let off = i64::try_from(dice.between(1, DAY.millis())).unwrap();
     let off_millis = if dice.chance(500) { off } else { -off };
     Window { trouble, from, to: from + length, off_millis }
+}
+
+/// Whether the CA may say when to renew. In long lives that is asked hundreds of times for each
+/// renewal, which costs a run more than all that goes wrong in it: one of five such worlds has to
+/// do. Drawn apart, so that the rest of a seed's world is what it is without.
+fn says_when(seed: u64, life: Span) -> bool {
+    life < DAY.scale(10, 1) || Dice::of(seed, "says when").chance(200)
 }
 
 /// Long enough for what was deferred to come back, be taken over, and be issued.
@@ -274,33 +372,4 @@ fn calm_at_the_end(life: Span) -> Span {
 
 pub(crate) fn usize_of(number: u64) -> usize {
     usize::try_from(number).unwrap()
-}
-
-/// What an effect of this kind can be struck with.
-pub(crate) fn strikes(effect: Effect) -> &'static [Strike] {
-    match effect {
-        Effect::Write | Effect::Reserve => &[
-            Strike::DieBefore,
-            Strike::DieAfter,
-            Strike::Refuse,
-            Strike::LoseAnswer,
-            Strike::Twice,
-            Strike::Hold,
-        ],
-        Effect::Ask => &[Strike::DieBefore, Strike::DieAfter, Strike::Refuse, Strike::Hold],
-        Effect::PlaceOrder
-        | Effect::Observe
-        | Effect::Answer
-        | Effect::Finalize
-        | Effect::Download
-        | Effect::Relinquish => &[
-            Strike::DieBefore,
-            Strike::DieAfter,
-            Strike::Refuse,
-            Strike::LoseAnswer,
-            Strike::Twice,
-            Strike::Hold,
-            Strike::Limit,
-        ],
-    }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::drive::drive;
-use crate::plan::Plan;
+use crate::plan::{Plan, Trouble};
 use crate::world::World;
 
 /// What came of a run.
@@ -56,7 +56,10 @@ pub fn run(plan: Plan) -> Report {
         let world = Arc::new(World::new(plan));
         world.register_all();
         drive(&world).await;
-        for limit in world.ca.refused() {
+        // What was ordered while another store was in the place of this one, nobody counted: from
+        // then on a limit may be passed.
+        let lost = world.plan.all(Trouble::StoreLost).map(|window| window.from).min();
+        for limit in world.ca.refused_before(lost.unwrap_or(world.plan.length)) {
             world.watch.broken("INV-11", &format!("over the limit of {limit}"));
         }
         Report {

@@ -11,7 +11,7 @@ use sealwax_core::issuer::{
 use sealwax_core::{Chain, Span, Timestamp};
 use sealwax_protocol::{ChallengeToken, DomainName};
 
-use crate::ca::{FAILS, ORDER_LIFE, down, gone, lost, validate};
+use crate::ca::{FAILS, down, gone, lost, validate};
 use crate::effects::{Effect, Gate};
 use crate::plan::Trouble;
 use crate::world::World;
@@ -57,7 +57,7 @@ impl Staging {
 
 impl Trial {
     fn settle(&mut self, world: &World) {
-        let old = world.time.now().since(self.placed_at) > ORDER_LIFE;
+        let old = world.time.now().since(self.placed_at) > world.plan.order_life;
         if old && self.status == OrderStatus::Pending {
             world.watch.lapsed(&self.domain);
             self.status = OrderStatus::Invalid;
@@ -77,12 +77,25 @@ impl Trial {
 pub(crate) struct StagingGate(pub(crate) Gate);
 
 impl StagingGate {
-    fn reach(&self) -> Result<(), IssueError> {
+    fn reach(&self, effect: Effect) -> Result<(), IssueError> {
         let world = &self.0.world;
         if !world.plan.is(Trouble::StagingDown, world.time.passed()) {
             return Ok(());
         }
-        Err(if world.dice("outage", "staging").chance(700) { down() } else { lost() })
+        if world.dice("outage", "staging").chance(700) {
+            return Err(down());
+        }
+        if effect == Effect::PlaceOrder {
+            self.count_token();
+        }
+        Err(lost())
+    }
+
+    fn count_token(&self) {
+        let (world, instance) = (&self.0.world, self.0.life.instance);
+        if !world.ca.is_again() {
+            world.watch.tokens.ordered(world, instance, STAGING);
+        }
     }
 
     async fn pass<T>(
@@ -92,7 +105,8 @@ impl StagingGate {
         act: impl Fn() -> Result<T, IssueError> + Send + Sync,
     ) -> Result<T, IssueError> {
         let (world, instance) = (&self.0.world, self.0.life.instance);
-        let done = self.0.pass(effect, domain, FAILS, || self.reach().and_then(|()| act())).await;
+        let done =
+            self.0.pass(effect, domain, FAILS, || self.reach(effect).and_then(|()| act())).await;
         match &done {
             // What the workflow takes for a sign of health.
             Ok(_) if matches!(effect, Effect::PlaceOrder | Effect::Observe) => {
@@ -120,6 +134,7 @@ impl Issuer for StagingGate {
         let world = &self.0.world;
         let domain = &request.domain;
         let act = || {
+            self.count_token();
             let mut trials = world.staging.0.lock().unwrap();
             let number = trials.len() + 1;
             let url = format!("staging:order/{number}");
@@ -147,9 +162,11 @@ impl Issuer for StagingGate {
                     token: trial.token.clone(),
                     key_authorization: format!("{}.thumb", trial.token),
                     processing: trial.validated_at.is_some(),
+                    error: None,
                 }),
                 failure: trial.refusal.clone(),
                 retry_after: None,
+                expires: None,
             })
         };
         self.pass(Effect::Observe, &world.staging.domain(order_url), act).await
@@ -161,7 +178,8 @@ impl Issuer for StagingGate {
             let wait = Span::from_millis(world.dice("trial", order_url).between(100, 3_000));
             let at = world.time.now() + wait;
             world.staging.with(world, order_url, |trial| {
-                if world.challenge(&trial.token).is_none() && trial.validated_at.is_none() {
+                let stored = world.challenge(&trial.token).is_some() || world.is_store_new();
+                if !stored && trial.validated_at.is_none() {
                     let how = format!("{order_url}: told before the answer was stored");
                     world.watch.broken("INV-2", &how);
                 }

@@ -1,5 +1,11 @@
 //! The invariants, checked at each event. Their numbers are those of docs/invariants.md.
 
+mod evidence;
+mod notices;
+mod outages;
+mod pace;
+mod tokens;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
@@ -11,21 +17,35 @@ use sealwax_protocol::DomainName;
 
 use crate::ca::order_url;
 use crate::keys::PlainSealer;
-use crate::plan::HOUR;
+use crate::plan::{HOUR, Trouble};
 use crate::replica::Life;
 use crate::world::World;
+
+use self::evidence::Evidence;
+use self::notices::Notices;
+use self::pace::Pace;
+use self::tokens::Tokens;
 
 /// The longest a failing name may be left alone: the daily schedule with its spread and what the
 /// CA asked for at most, or the 34 hours after which Let's Encrypt issues once more for a name
 /// that had five certificates in a week, counted with a clock that is a day off.
 const PATIENCE: Span = HOUR.scale(60, 1);
 
+/// The longest a write takes that others come before, again and again.
+const WRITE: Span = Span::from_secs(20);
+
 /// How long what a storm did to a run can show.
-const RUN: Span = Span::from_secs(900);
+pub(crate) const RUN: Span = Span::from_secs(900);
 
 /// Sees everything, and remembers what should not have been.
 #[derive(Debug, Default)]
-pub(crate) struct Watch(Mutex<Seen>);
+pub(crate) struct Watch {
+    seen: Mutex<Seen>,
+    pub(crate) pace: Pace,
+    pub(crate) tokens: Tokens,
+    pub(crate) evidence: Evidence,
+    pub(crate) notices: Notices,
+}
 
 #[derive(Debug, Default)]
 struct Seen {
@@ -44,30 +64,37 @@ struct Seen {
 }
 
 impl Watch {
+    /// An invariant does not hold: which one, and what happened to whom.
     pub(crate) fn broken(&self, invariant: &str, how: &str) {
-        let mut seen = self.0.lock().unwrap();
+        let mut seen = self.seen.lock().unwrap();
         seen.broken.push(format!("{invariant}: {how}"));
     }
 
     pub(crate) fn all_broken(&self) -> Vec<String> {
-        self.0.lock().unwrap().broken.clone()
+        self.seen.lock().unwrap().broken.clone()
+    }
+
+    /// A record is written for ever: nothing else is to be seen in this run.
+    pub(crate) fn is_over(&self) -> bool {
+        self.seen.lock().unwrap().broken.iter().any(|how| how.starts_with("INV-22"))
     }
 
     /// The platform said yes, or no.
     pub(crate) fn permission(&self, domain: &DomainName, granted: bool) {
-        self.0.lock().unwrap().granted.insert(domain.clone(), granted);
+        self.seen.lock().unwrap().granted.insert(domain.clone(), granted);
     }
 
-    pub(crate) fn order_placed(&self, domain: &DomainName) {
-        let granted = self.0.lock().unwrap().granted.get(domain).copied();
-        if granted != Some(true) {
+    pub(crate) fn order_placed(&self, world: &World, domain: &DomainName) {
+        let granted = self.seen.lock().unwrap().granted.get(domain).copied();
+        // The platform's last word may have been written to the other store.
+        if granted != Some(true) && !world.is_store_new() {
             self.broken("INV-7", &format!("{domain}: ordered without the platform's consent"));
         }
     }
 
     /// A validation came to an end, in production or in staging.
     pub(crate) fn validated(&self, domain: &DomainName, succeeded: bool) {
-        let failing = &mut self.0.lock().unwrap().failing;
+        let failing = &mut self.seen.lock().unwrap().failing;
         if succeeded {
             failing.remove(domain);
         } else {
@@ -77,12 +104,12 @@ impl Watch {
 
     /// A trial's order ran out before its validation: there was something in the way.
     pub(crate) fn lapsed(&self, domain: &DomainName) {
-        self.0.lock().unwrap().failing.remove(domain);
+        self.seen.lock().unwrap().failing.remove(domain);
     }
 
     /// What this process last heard of staging.
     pub(crate) fn staging_is(&self, instance: u32, well: bool) {
-        let without = &mut self.0.lock().unwrap().without_staging;
+        let without = &mut self.seen.lock().unwrap().without_staging;
         if well {
             without.remove(&instance);
         } else {
@@ -92,8 +119,9 @@ impl Watch {
 
     /// What failed is ordered only after a trial that succeeded, or that could not be made.
     pub(crate) fn check_tried(&self, world: &World, instance: u32, domain: &DomainName) {
-        let failing = self.0.lock().unwrap().failing.contains(domain);
-        if world.plan.staging && failing && !self.is_disturbed(instance, domain) {
+        let failing = self.seen.lock().unwrap().failing.contains(domain);
+        let judged = world.plan.staging && !world.is_store_new();
+        if judged && failing && !self.is_disturbed(instance, domain) {
             self.broken("INV-19", &format!("{domain}: ordered after a failure, without a trial"));
         }
     }
@@ -104,8 +132,11 @@ impl Watch {
             return;
         }
         let domain = &change.record.domain;
-        let struck = world.plan.blow.is_some() || world.plan.storm_within(RUN, world.time.passed());
-        let mut seen = self.0.lock().unwrap();
+        let plan = &world.plan;
+        let lately = |trouble| plan.lately(trouble, RUN, world.time.passed());
+        let struck = plan.blow.is_some()
+            || [Trouble::Storm, Trouble::StoreLost, Trouble::StoreDown].into_iter().any(lately);
+        let mut seen = self.seen.lock().unwrap();
         let without = seen.without_staging.contains(&life.instance);
         // What succeeded before a crash is found as an order that is over.
         if seen.failing.remove(domain) && !struck && !without {
@@ -116,16 +147,26 @@ impl Watch {
 
     /// What this process believes of the name may be wrong from now on.
     pub(crate) fn disturb(&self, instance: u32, domain: &DomainName) {
-        self.0.lock().unwrap().disturbed.insert((instance, domain.clone()));
+        self.seen.lock().unwrap().disturbed.insert((instance, domain.clone()));
+    }
+
+    /// Nothing that a process knows is certain: the store is another one, which knows nothing of
+    /// the last failures.
+    pub(crate) fn store_changed(&self) {
+        let mut seen = self.seen.lock().unwrap();
+        seen.leases.clear();
+        seen.failing.clear();
+        drop(seen);
+        self.tokens.lose_count();
     }
 
     pub(crate) fn is_disturbed(&self, instance: u32, domain: &DomainName) -> bool {
-        self.0.lock().unwrap().disturbed.contains(&(instance, domain.clone()))
+        self.seen.lock().unwrap().disturbed.contains(&(instance, domain.clone()))
     }
 
     /// A lease was written by someone who is no replica.
     pub(crate) fn leased(&self, world: &World, domain: &DomainName) {
-        self.0.lock().unwrap().leases.insert(domain.clone(), world.time.passed());
+        self.seen.lock().unwrap().leases.insert(domain.clone(), world.time.passed());
     }
 
     /// A replica's write was done.
@@ -141,12 +182,20 @@ impl Watch {
         if let Some(before) = before {
             self.check_lease(world, life, before, record);
         }
-        // A campaign's mark changes nothing about a name that waits, or is due just now.
-        let marked = before.is_some_and(|before| {
-            before.replacing != record.replacing && before.failure == record.failure
+        self.pace.wrote(world, before, record);
+        self.evidence.wrote(world, before, change);
+        self.notices.wrote(world, before, change);
+        // A campaign's mark and a notice change nothing about a name that waits, or is due just now.
+        let kept = before.is_some_and(|before| {
+            let told = before.replacing != record.replacing || before.outbox != record.outbox;
+            told && before.failure == record.failure
         });
-        if !marked {
-            self.check_schedule(record);
+        // What a process that stops has in hand is due at once, be there a failure from before.
+        let handed_over = life.is_stopping()
+            && record.work.in_flight()
+            && before.is_some_and(|before| before.failure == record.failure);
+        if !kept && !handed_over {
+            self.check_schedule(before, record);
         }
         self.check_skipped(world, life, change);
         world.asked.wrote(world, before, record);
@@ -156,7 +205,7 @@ impl Watch {
         if let Some(url) = order_url(&record.work) {
             world.ca.remembered(url);
         }
-        let mut seen = self.0.lock().unwrap();
+        let mut seen = self.seen.lock().unwrap();
         seen.disturbed.remove(&(life.instance, domain.clone()));
         if record.lease.is_some() {
             seen.leases.insert(domain.clone(), world.time.passed());
@@ -171,6 +220,9 @@ impl Watch {
         record: &DomainRecord,
     ) {
         let domain = &record.domain;
+        if world.is_store_new() {
+            return;
+        }
         if record.fence < before.fence {
             self.broken("INV-14", &format!("{domain}: written with a stale fence"));
         }
@@ -183,7 +235,7 @@ impl Watch {
             let who = &other.holder;
             self.broken("INV-14", &format!("{domain}: written under the lease of {who}"));
         }
-        let since = self.0.lock().unwrap().leases.get(domain).copied().unwrap_or(Span::ZERO);
+        let since = self.seen.lock().unwrap().leases.get(domain).copied().unwrap_or(Span::ZERO);
         let silent = world.time.passed().less(since);
         if silent < other.duration && !world.plan.exclusive {
             let after = silent.millis();
@@ -191,7 +243,7 @@ impl Watch {
         }
     }
 
-    fn check_schedule(&self, record: &DomainRecord) {
+    fn check_schedule(&self, before: Option<&DomainRecord>, record: &DomainRecord) {
         let domain = &record.domain;
         let idle_without_reason = matches!(record.work, Work::Idle | Work::Parked)
             && record.failure.is_none()
@@ -206,7 +258,11 @@ impl Watch {
             // Tried now: it comes from a trial.
         } else if let Some(failure) = record.failure.as_ref().filter(|_| record.lease.is_none()) {
             let now = record.updated_at;
-            let at = failure.next_attempt_at;
+            // A write that others came before is made on top of theirs, and says when they wrote:
+            // the shortest wait, of five seconds, may be over by then.
+            let on_top = before.is_some_and(|before| before.updated_at == now);
+            let slow = if on_top { WRITE } else { Span::ZERO };
+            let at = failure.next_attempt_at.map(|at| at + slow);
             if at.is_none_or(|at| at <= now || at.since(now) > PATIENCE) {
                 self.broken("INV-3", &format!("{domain}: next attempt {at:?}, it is {now}"));
             }
@@ -250,10 +306,28 @@ impl Watch {
             let end = held.not_after.since(crate::time::START);
             let from = end.less(held.lifetime().scale(1, 3));
             let judged = !world.plan.troubled(from, end);
-            let new = self.0.lock().unwrap().expired.insert(held.fingerprint_sha256.clone());
+            let new = self.seen.lock().unwrap().expired.insert(held.fingerprint_sha256.clone());
             if judged && new {
                 let at = held.not_after;
                 self.broken("INV-15", &format!("{domain}: expired at {at}, untroubled"));
+            }
+        }
+    }
+
+    /// A process stopped because it was told to: what it was at is at rest, and remembered.
+    pub(crate) fn check_stopped(&self, world: &World, life: &Life) {
+        let lately = |trouble| world.plan.lately(trouble, RUN, world.time.passed());
+        if [Trouble::Storm, Trouble::StoreDown, Trouble::StoreLost].into_iter().any(lately) {
+            return;
+        }
+        for domain in &world.domains {
+            let mine = world.with_record(domain, |record| {
+                record.lease.as_ref().is_some_and(|lease| lease.holder == life.holder())
+            });
+            if mine == Some(true) {
+                let (instance, now) = (life.instance, world.time.now());
+                let how = format!("{domain}: process {instance} stopped at {now} and holds it");
+                self.broken("INV-4", &how);
             }
         }
     }
@@ -264,7 +338,11 @@ impl Watch {
         for domain in &world.domains {
             let record = world.record(domain).unwrap();
             let valid = record.certificate.as_ref().is_some_and(|held| held.valid_at(now));
-            if world.is_broken(domain) {
+            if world.has_left(domain) && !matches!(record.work, Work::Parked) {
+                let (work, failure) = (&record.work, &record.failure);
+                let how = format!("{domain}: left, and is not parked: {work:?} {failure:?}");
+                self.broken("INV-26", &how);
+            } else if world.is_broken(domain) {
                 if record.failure.is_none() || valid {
                     self.broken("INV-3", &format!("{domain}: broken, and nobody knows"));
                 }

@@ -1,30 +1,35 @@
 //! What outlives every process: time, the store, the CA, the platform, and the watch over them.
 
+mod operator;
+mod shelf;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use futures::FutureExt as _;
 use sealwax_core::record::Registration;
 use sealwax_core::store::{Change, Entry, Expected, RecordVersion, Store as _, StoreError};
-use sealwax_core::{DomainRecord, Timestamp};
+use sealwax_core::{Departure, DomainRecord, Span, Timestamp, Work};
 use sealwax_protocol::{ChallengeToken, DomainName};
 use sealwax_simulation::Dice;
 use sealwax_store::memory::MemoryStore;
+use tokio::sync::Notify;
 
 use crate::ca::Ca;
 use crate::campaign::Asked;
 use crate::effects::{Counter, Effect};
-use crate::plan::{DAY, Plan};
+use crate::plan::{DAY, HOUR, Plan};
 use crate::replica::Life;
 use crate::staging::Staging;
 use crate::time::{Time, Wall};
 use crate::watch::Watch;
 
+use self::shelf::Shelf;
+
 /// The world of a run.
 pub(crate) struct World {
     pub(crate) plan: Plan,
     pub(crate) time: Time,
-    pub(crate) store: Arc<MemoryStore>,
     pub(crate) ca: Ca,
     pub(crate) staging: Staging,
     pub(crate) watch: Watch,
@@ -32,9 +37,11 @@ pub(crate) struct World {
     pub(crate) effects: Counter,
     /// In order, then the broken ones.
     pub(crate) domains: Vec<DomainName>,
-    /// As last written, by whomever.
-    records: Mutex<HashMap<DomainName, DomainRecord>>,
+    /// The store, and what is in it.
+    shelf: Mutex<Shelf>,
     draws: Mutex<HashMap<(String, String), u64>>,
+    /// A process heard that a name may have left.
+    doubts: Notify,
     notes: Mutex<Vec<String>>,
     digest: Mutex<u64>,
 }
@@ -53,12 +60,12 @@ impl World {
             staging: Staging::default(),
             plan,
             time,
-            store: Arc::new(store),
             watch: Watch::default(),
             asked: Asked::default(),
             effects: Counter::default(),
-            records: Mutex::default(),
+            shelf: Mutex::new(Shelf::of(store)),
             draws: Mutex::default(),
+            doubts: Notify::new(),
             notes: Mutex::default(),
             digest: Mutex::default(),
         }
@@ -90,15 +97,29 @@ impl World {
         self.number(domain) >= self.plan.domains && !mended
     }
 
-    /// The platform let this name go: the first one, half-way.
+    /// The platform let this name go: the first one, half-way, and perhaps not for good.
     pub(crate) fn has_left(&self, domain: &DomainName) -> bool {
-        let half = self.plan.life;
-        self.plan.one_leaves && self.number(domain) == 0 && self.time.passed() >= half
+        let (plan, now) = (&self.plan, self.time.passed());
+        let back = plan.returns.is_some_and(|at| at <= now);
+        plan.one_leaves && self.number(domain) == 0 && now >= plan.life && !back
+    }
+
+    /// The platform says that it has left, and is asked about it again before it is parked, or
+    /// before its certificate is erased. After that only visits ask, at their own rare times.
+    pub(crate) fn is_doubted(&self, domain: &DomainName) -> bool {
+        let now = self.time.now();
+        let doubted = |record: &DomainRecord| {
+            let lately = |departure: Departure| now < departure.last_at + HOUR.scale(2, 1);
+            let erased = record.erase_at.is_some_and(|at| at <= now + HOUR);
+            let parked = record.work == Work::Parked;
+            (!parked && record.departure.is_some_and(lately)) || erased
+        };
+        self.with_record(domain, doubted) == Some(true)
     }
 
     pub(crate) fn entry(&self, domain: &DomainName) -> Option<Entry> {
         let names = std::slice::from_ref(domain);
-        self.store.load(names).now_or_never().unwrap().unwrap().remove(0)
+        self.store().load(names).now_or_never().unwrap().unwrap().remove(0)
     }
 
     /// The record as it was last written.
@@ -112,23 +133,34 @@ impl World {
         domain: &DomainName,
         ask: impl FnOnce(&DomainRecord) -> T,
     ) -> Option<T> {
-        self.records.lock().unwrap().get(domain).map(ask)
+        self.shelf.lock().unwrap().records.get(domain).map(ask)
     }
 
     pub(crate) fn wrote(&self, record: &DomainRecord) {
-        self.records.lock().unwrap().insert(record.domain.clone(), record.clone());
+        let doubted = self.is_doubted(&record.domain);
+        self.shelf.lock().unwrap().records.insert(record.domain.clone(), record.clone());
+        if !doubted && self.is_doubted(&record.domain) {
+            self.doubts.notify_one();
+        }
+    }
+
+    /// Until a process heard that a name may have left: the sweeps must pass more often at once,
+    /// or all that it is asked again would be too long after.
+    pub(crate) async fn doubted(&self) {
+        self.doubts.notified().await;
+        self.time.pass(Span::ZERO, 0).await;
     }
 
     pub(crate) fn challenge(&self, token: &ChallengeToken) -> Option<String> {
-        let found = self.store.challenge(token).now_or_never().unwrap().unwrap();
+        let found = self.store().challenge(token).now_or_never().unwrap().unwrap();
         found.map(|challenge| challenge.key_authorization)
     }
 
     /// When the CA wants the certificate with this ARI identifier renewed: around 2/3 of its life,
     /// 1/2 below ten days.
     pub(crate) fn window(&self, ari_id: &str) -> Option<(Timestamp, Timestamp)> {
-        let records = self.records.lock().unwrap();
-        let mut held = records.values().filter_map(|record| record.certificate.as_ref());
+        let shelf = self.shelf.lock().unwrap();
+        let mut held = shelf.records.values().filter_map(|record| record.certificate.as_ref());
         let held = held.find(|held| held.ari_id.as_deref() == Some(ari_id))?;
         let life = held.lifetime();
         let share = if life < DAY.scale(10, 1) { life.scale(1, 2) } else { life.scale(2, 3) };
@@ -139,7 +171,7 @@ impl World {
     /// A write that does not come from a replica.
     pub(crate) fn put(&self, change: Change) -> Result<RecordVersion, StoreError> {
         let record = change.record.clone();
-        let written = self.store.write(change).now_or_never().unwrap();
+        let written = self.store().write(change).now_or_never().unwrap();
         if written.is_ok() {
             self.wrote(&record);
         }
@@ -150,6 +182,10 @@ impl World {
         if life.end() {
             self.note(&format!("replica {} dies", life.instance));
             self.ca.died(life.instance);
+            self.watch.tokens.died(life.instance, self.domains.len());
+            for domain in &self.domains {
+                self.watch.pace.outside(self, domain);
+            }
         }
     }
 

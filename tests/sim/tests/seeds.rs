@@ -54,6 +54,11 @@ fn assert_held(reports: &[Report]) {
 #[test]
 fn the_invariants_hold_whatever_the_seed_does() {
     let reports = run_seeds(&seeds(), THREADS);
+    if std::env::var_os("LIST").is_some() {
+        for report in reports.iter().filter(|report| !report.broken.is_empty()) {
+            println!("{} {}", report.seed, report.broken[0]);
+        }
+    }
     assert_held(&reports);
     if std::env::var_os("SEEDS").is_some() {
         return;

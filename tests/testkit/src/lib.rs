@@ -9,12 +9,14 @@
 //!                       Origin        embedded store or Moto
 //! ```
 //!
-//! [`Line`] starts all of them at once. [`TcpProxy`] stands where a test wants to cut.
+//! [`Line`] starts all of them at once. [`TcpProxy`] stands where a test wants to cut, [`BentCa`]
+//! where it wants another CA than Pebble.
 //!
 //! Nothing here sleeps for a guessed time: [`wait_until`] looks at a level again and again, up to
 //! a bound, and says what it was waiting for when the bound is reached.
 
 mod admin;
+mod bent;
 mod control_plane;
 mod dynamodb;
 mod edge;
@@ -33,6 +35,7 @@ mod tls;
 mod wait;
 
 pub use admin::Admin;
+pub use bent::{Asks, Bend, BentCa};
 pub use control_plane::{ControlPlane, ControlPlaneSettings, StoreSettings};
 pub use dynamodb::DynamoDb;
 pub use edge::Edge;

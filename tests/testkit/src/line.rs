@@ -6,8 +6,8 @@ use anyhow::{Result, ensure};
 use serde_json::Value;
 
 use crate::{
-    ControlPlane, ControlPlaneSettings, Envoy, EnvoyPorts, EnvoySettings, Origin, PATIENCE, Pebble,
-    PebbleSettings, StoreSettings, TcpProxy, TlsVisitor,
+    BentCa, ControlPlane, ControlPlaneSettings, Envoy, EnvoyPorts, EnvoySettings, Origin, PATIENCE,
+    Pebble, PebbleSettings, StoreSettings, TcpProxy, TlsVisitor,
 };
 
 /// What a test sets about the line.
@@ -19,10 +19,14 @@ pub struct LineSettings {
     pub max_wait: &'static str,
     /// More TOML for the control plane.
     pub more: String,
+    /// More keys of its one `[[issuer]]`.
+    pub issuer: &'static str,
     /// Domains are looked at before their orders, as Pebble does it.
     pub preflight: bool,
     /// Out of 100 good nonces, how many Pebble refuses.
     pub nonces_refused_percent: u8,
+    /// A [`BentCa`] stands in front of Pebble.
+    pub bent: bool,
 }
 
 impl Default for LineSettings {
@@ -31,8 +35,10 @@ impl Default for LineSettings {
             store: StoreSettings::Embedded,
             max_wait: "10s",
             more: String::new(),
+            issuer: "",
             preflight: false,
             nonces_refused_percent: 5,
+            bent: false,
         }
     }
 }
@@ -53,6 +59,8 @@ pub struct Line {
     pub validations: TcpProxy,
     /// Between the control plane and Pebble.
     pub to_ca: TcpProxy,
+    /// If it was wanted: bends what Pebble says, or its staging if there is one.
+    pub bent: Option<BentCa>,
     /// The application.
     pub origin: Origin,
 }
@@ -66,21 +74,26 @@ impl Line {
         Self::start_telling(settings, |_, _| {}).await
     }
 
-    /// The same with a second Pebble, which is the staging of the first one.
+    /// The same with a second Pebble, which is the staging of the first one. A [`BentCa`] that is
+    /// wanted stands in front of that one.
     ///
     /// # Errors
     /// A part is missing or does not come up.
-    pub async fn start_with_staging(settings: LineSettings) -> Result<(Self, Pebble)> {
+    pub async fn start_with_staging(mut settings: LineSettings) -> Result<(Self, Pebble)> {
         let ports = EnvoyPorts::free()?;
         let validations = TcpProxy::start(ports.http()).await?;
         let ca = PebbleSettings::validating_at(validations.address().port());
         let staging = Pebble::start(ca).await?;
-        let (directory, roots) = (staging.directory(), staging.tls_root_file());
+        let bent = std::mem::take(&mut settings.bent);
+        let bent = if bent { Some(BentCa::start(&staging).await?) } else { None };
+        let address = bent.as_ref().map_or_else(|| staging.address(), BentCa::address);
+        let (directory, roots) = (staging.directory_at(address), staging.tls_root_file());
         let more = format!(
             "staging_directory = \"{directory}\"\nstaging_ca_file = \"{}\"\n",
             roots.display()
         );
-        let line = Self::assemble(settings, &more, ports, validations, |_, _| {}).await?;
+        let mut line = Self::assemble(settings, &more, ports, validations, |_, _| {}).await?;
+        line.bent = bent;
         Ok((line, staging))
     }
 
@@ -111,7 +124,9 @@ impl Line {
         tell("origin", &format!("http://{}", origin.address()));
         let pebble = Pebble::start(ca).await?;
         tell("Pebble, an ACME test CA", &pebble.directory());
-        let to_ca = TcpProxy::start(pebble.address()).await?;
+        let bent = if settings.bent { Some(BentCa::start(&pebble).await?) } else { None };
+        let ca_address = bent.as_ref().map_or_else(|| pebble.address(), BentCa::address);
+        let to_ca = TcpProxy::start(ca_address).await?;
         let mut more = settings.more;
         if settings.preflight {
             let (dns, port) = (pebble.dns().address(), validations.address().port());
@@ -126,7 +141,7 @@ impl Line {
             max_wait: settings.max_wait,
             more,
         };
-        let with = format!("[[issuer]]\n{issuer}");
+        let with = format!("[[issuer]]\n{}{issuer}", settings.issuer);
         let control_plane = ControlPlane::start_changed(&configured, |config| {
             let config = config.replacen("[[issuer]]\n", &with, 1);
             // What a look holds domains against is what their owners are told to point them at.
@@ -137,7 +152,7 @@ impl Line {
         tell("control plane", &format!("http://{} (admin API)", control_plane.admin_address()));
         let envoy = envoy(&control_plane, &origin, "edge-1", ports).await?;
         tell("Envoy", &format!("http://{} and https://{}", envoy.http(), envoy.https()));
-        Ok(Self { envoy, control_plane, pebble, validations, to_ca, origin })
+        Ok(Self { envoy, control_plane, pebble, validations, to_ca, bent, origin })
     }
 
     /// Another Envoy on the same control plane.

@@ -236,6 +236,10 @@ impl Pebble {
         self.folder.path().join("root.pem")
     }
 
+    pub(crate) const fn pki(&self) -> &LoopbackPki {
+        &self.pki
+    }
+
     /// The root of what it issues, PEM. A new one each time Pebble starts.
     #[must_use]
     pub fn root_pem(&self) -> &str {

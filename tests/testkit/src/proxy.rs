@@ -20,6 +20,9 @@ enum Wire {
     Cut,
 }
 
+/// Connections numbered below it are silent: what is sent on them is swallowed.
+type Frozen = Arc<AtomicUsize>;
+
 #[derive(Debug, Default)]
 struct Seen {
     connections: AtomicUsize,
@@ -32,6 +35,7 @@ pub struct TcpProxy {
     port: Port,
     wire: watch::Sender<Wire>,
     seen: Arc<Seen>,
+    frozen: Frozen,
     _connections: JoinSet<()>,
 }
 
@@ -53,8 +57,10 @@ impl TcpProxy {
         let (wire, state) = watch::channel(Wire::Passes);
         let seen = Arc::new(Seen::default());
         let mut connections = JoinSet::new();
-        connections.spawn(accept(listener, target, state, Arc::clone(&seen)));
-        Ok(Self { port, wire, seen, _connections: connections })
+        let frozen = Frozen::default();
+        let wires = Wires { target, wire: state, seen: Arc::clone(&seen), frozen: frozen.clone() };
+        connections.spawn(accept(listener, wires));
+        Ok(Self { port, wire, seen, frozen, _connections: connections })
     }
 
     /// Where it listens.
@@ -90,79 +96,98 @@ impl TcpProxy {
         self.wire.send_replace(Wire::HoldsAnswers);
     }
 
+    /// Open connections go silent, as a firewall that forgot them leaves them: they stay open, and
+    /// nothing gets through any more. New ones are forwarded.
+    pub fn freeze(&self) {
+        self.frozen.store(self.accepted(), Ordering::Relaxed);
+    }
+
     /// Open connections end, new ones end at once.
     pub fn cut(&self) {
         self.wire.send_replace(Wire::Cut);
     }
 }
 
-async fn accept(
-    listener: TcpListener,
+/// What a connection needs to know.
+#[derive(Clone)]
+struct Wires {
     target: SocketAddr,
     wire: watch::Receiver<Wire>,
     seen: Arc<Seen>,
-) {
+    frozen: Frozen,
+}
+
+async fn accept(listener: TcpListener, wires: Wires) {
     // Dropping the set, as dropping the proxy does, ends every connection.
     let mut open = JoinSet::new();
     loop {
         tokio::select! {
             Ok((client, _)) = listener.accept() => {
-                seen.connections.fetch_add(1, Ordering::Relaxed);
-                open.spawn(forward(client, target, wire.clone(), Arc::clone(&seen)));
+                let number = wires.seen.connections.fetch_add(1, Ordering::Relaxed);
+                open.spawn(forward(client, number, wires.clone()));
             }
             Some(_) = open.join_next() => {}
         }
     }
 }
 
-async fn forward(
-    mut client: TcpStream,
-    target: SocketAddr,
-    mut wire: watch::Receiver<Wire>,
-    seen: Arc<Seen>,
-) {
-    let Ok(state) = wire.wait_for(|wire| *wire != Wire::Holds).await.map(|wire| *wire) else {
-        return;
-    };
-    if state == Wire::Cut {
+async fn forward(mut client: TcpStream, number: usize, mut wires: Wires) {
+    let state = wires.wire.wait_for(|wire| *wire != Wire::Holds).await.map(|wire| *wire);
+    if !matches!(state, Ok(Wire::Passes | Wire::HoldsAnswers)) {
         return;
     }
-    let Ok(mut server) = TcpStream::connect(target).await else {
+    let Ok(mut server) = TcpStream::connect(wires.target).await else {
         return;
     };
     let (mut client_reads, mut client_writes) = client.split();
     let (mut server_reads, mut server_writes) = server.split();
-    let answers = wire.clone();
+    let way = Way { number, seen: &wires.seen, frozen: &wires.frozen };
+    let answers = wires.wire.clone();
     let both = async {
         tokio::join!(
-            carry(&mut client_reads, &mut server_writes, &seen.bytes, None),
-            carry(&mut server_reads, &mut client_writes, &seen.bytes, Some(answers)),
+            way.carry(&mut client_reads, &mut server_writes, None),
+            way.carry(&mut server_reads, &mut client_writes, Some(answers)),
         )
     };
     tokio::select! {
         // How either side ended is theirs to judge: both see the connection close.
         _ = both => {}
-        _ = wire.wait_for(|wire| *wire == Wire::Cut) => {}
+        _ = wires.wire.wait_for(|wire| *wire == Wire::Cut) => {}
     }
 }
 
-async fn carry(
-    from: &mut (impl AsyncRead + Unpin),
-    to: &mut (impl AsyncWrite + Unpin),
-    bytes: &AtomicU64,
-    mut answers: Option<watch::Receiver<Wire>>,
-) -> std::io::Result<()> {
-    let mut buffer = vec![0; 16 * 1024];
-    loop {
-        let count = from.read(&mut buffer).await?;
-        if let Some(wire) = &mut answers {
-            // The proxy is gone, and with it this connection.
-            drop(wire.wait_for(|wire| *wire != Wire::HoldsAnswers).await);
+/// One connection's traffic.
+struct Way<'a> {
+    number: usize,
+    seen: &'a Seen,
+    frozen: &'a AtomicUsize,
+}
+
+impl Way<'_> {
+    async fn carry(
+        &self,
+        from: &mut (impl AsyncRead + Unpin),
+        to: &mut (impl AsyncWrite + Unpin),
+        mut answers: Option<watch::Receiver<Wire>>,
+    ) -> std::io::Result<()> {
+        let mut buffer = vec![0; 16 * 1024];
+        loop {
+            let count = from.read(&mut buffer).await?;
+            if let Some(wire) = &mut answers {
+                // The proxy is gone, and with it this connection.
+                drop(wire.wait_for(|wire| *wire != Wire::HoldsAnswers).await);
+            }
+            if self.number < self.frozen.load(Ordering::Relaxed) {
+                if count == 0 {
+                    std::future::pending::<()>().await;
+                }
+                continue;
+            }
+            if count == 0 {
+                return to.shutdown().await;
+            }
+            to.write_all(buffer.get(..count).unwrap_or_default()).await?;
+            self.seen.bytes.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed);
         }
-        if count == 0 {
-            return to.shutdown().await;
-        }
-        to.write_all(buffer.get(..count).unwrap_or_default()).await?;
-        bytes.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }

@@ -1,55 +1,52 @@
 //! The calls of [`Issuer`](sealwax_core::issuer::Issuer), each once.
 
-use instant_acme::{
-    Account, AuthorizationStatus, CertificateIdentifier, ChallengeType, Error, Identifier,
-    NewOrder, Order, OrderStatus as AcmeStatus, RevocationRequest,
-};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use instant_acme::RevocationRequest;
 use rustls::pki_types::CertificateDer;
-use sealwax_core::Chain;
 use sealwax_core::issuer::{IssueError, OrderChallenge, OrderRequest, OrderStatus, OrderView};
+use sealwax_core::{Chain, Span};
+use serde_json::{Value, json};
 
 use super::AcmeIssuer;
-use crate::ask::{NONCE_ROUNDS_MAX, ask, settle};
-use crate::classify::Failed;
-use crate::exchange::{Step, last_succeeded, recorded};
-use crate::order::{Pending, pending, placed, status_of, why};
+use crate::account::Loaded;
+use crate::ask::ask;
+use crate::border::{AuthorizationBody, AuthorizationStatus, ChallengeBody, OrderBody};
+use crate::classify::{Failed, classify};
+use crate::exchange::{Last, Step};
+use crate::order::{Order, Pending, pending, placed, told_by_finalize, why};
 use crate::renewal;
+use crate::transport::Answer;
 
 impl AcmeIssuer {
-    pub(super) async fn place_order_once(
-        &self,
-        request: &OrderRequest,
-    ) -> Result<String, IssueError> {
-        let account = self.account().await?;
+    pub(super) async fn place_order_once(&self, request: &OrderRequest) -> Result<String, Failed> {
+        let account = self.use_account().await?;
         let ari = self.directory().await?.renewal_info.is_some();
         let replaced = request.replaces.as_deref().filter(|id| ari && renewal::well_formed(id));
-        let Some((authority, serial)) = replaced.and_then(|id| id.split_once('.')) else {
-            return self.new_order(&account, request, None).await;
+        let Some(replaced) = replaced else {
+            return self.new_order(&account, request, None).await?.ok_or_else(nowhere);
         };
-        let replaced = CertificateIdentifier {
-            authority_key_identifier: authority.into(),
-            serial: serial.into(),
-        };
-        match self.new_order(&account, request, Some(&replaced)).await {
-            // Replaced already, unknown to the CA, or another account's (RFC 9773 section 5):
-            // the certificate is needed all the same.
-            Err(IssueError::Protocol { detail } | IssueError::Misconfigured { detail }) => {
+        match self.new_order(&account, request, Some(replaced)).await {
+            // The certificate is needed all the same.
+            Err(Failed::With(error) | Failed::Doubt(error)) if is_about_replaced(&error) => {
                 let domain = request.domain.as_str();
-                tracing::debug!(domain, detail, "the CA objects to `replaces`: ordering without");
-                self.new_order(&account, request, None).await
+                tracing::debug!(domain, %error, "the CA objects to `replaces`: ordering without");
+                self.new_order(&account, request, None).await?.ok_or_else(nowhere)
             }
-            other => other,
+            other => other?.ok_or_else(nowhere),
         }
     }
 
-    pub(super) async fn observe_once(&self, order_url: &str) -> Result<OrderView, IssueError> {
-        let (mut order, retry_after) = self.fetch(order_url).await?;
+    pub(super) async fn observe_once(&self, order_url: &str) -> Result<OrderView, Failed> {
+        let account = self.loaded().await?;
+        let (mut order, retry_after) = self.fetch(&account, order_url).await?;
         let mut view = OrderView {
             url: order_url.to_owned(),
-            status: status_of(order.state().status),
+            status: order.body.status,
             challenge: None,
             failure: None,
             retry_after,
+            expires: order.body.expires,
         };
         if view.status != OrderStatus::Pending {
             self.answered.forget(order_url);
@@ -59,9 +56,8 @@ impl AcmeIssuer {
         }
         match view.status {
             OrderStatus::Pending => {
-                self.look_at_authorization(&mut order).await?;
-                let account = self.account().await?;
-                match pending(&mut order, account.key_thumbprint())? {
+                self.look_at_authorization(&account, &mut order).await?;
+                match pending(&order, account.account.key_thumbprint())? {
                     Pending::Challenge(challenge) => view.challenge = Some(challenge),
                     Pending::Settled => {}
                     Pending::Failed(refusal) => {
@@ -72,10 +68,10 @@ impl AcmeIssuer {
             }
             OrderStatus::Invalid => {
                 // The order's own words do, if the authorization cannot be had.
-                if let Err(error) = self.look_at_authorization(&mut order).await {
-                    tracing::debug!(order_url, %error, "no look at a failed order's authorization");
+                if let Err(error) = self.look_at_authorization(&account, &mut order).await {
+                    tracing::debug!(order_url, ?error, "no look at a failed order's authorization");
                 }
-                view.failure = Some(why(&mut order));
+                view.failure = Some(why(&order));
             }
             OrderStatus::Ready | OrderStatus::Processing | OrderStatus::Valid => {}
         }
@@ -85,154 +81,224 @@ impl AcmeIssuer {
         Ok(view)
     }
 
-    pub(super) async fn answer_once(&self, order_url: &str) -> Result<(), IssueError> {
-        let mut order = match self.orders.take_in(order_url, AcmeStatus::Pending) {
-            Some(order) => order,
-            None => self.fetch(order_url).await?.0,
-        };
-        if order.state().status != AcmeStatus::Pending {
+    pub(super) async fn answer_once(&self, order_url: &str) -> Result<(), Failed> {
+        let account = self.loaded().await?;
+        let mut order = self.known(&account, order_url, OrderStatus::Pending).await?;
+        if order.body.status != OrderStatus::Pending {
             return Ok(());
         }
-        self.look_at_authorization(&mut order).await?;
-        let account = self.account().await?;
-        let found = pending(&mut order, account.key_thumbprint())?;
+        self.look_at_authorization(&account, &mut order).await?;
+        let found = pending(&order, account.account.key_thumbprint())?;
         let Pending::Challenge(challenge @ OrderChallenge { processing: false, .. }) = found else {
             return Ok(());
         };
-        let (answered, _) = ask!(self.clock, Step::Challenge, async {
-            let mut authorizations = order.authorizations();
-            let Some(mut authorization) = authorizations.next().await.transpose()? else {
-                return Err(Error::Str("authorization"));
-            };
-            let Some(mut offered) = authorization.challenge(ChallengeType::Http01) else {
-                return Err(Error::Str("http-01 challenge"));
-            };
-            match offered.set_ready().await {
-                // It was answered already and failed: that is for `observe` to say.
-                Err(Error::Api(_)) if last_succeeded() => Ok(()),
-                result => result,
-            }
-        })?;
-        self.answered.put(order_url, challenge);
-        Ok(answered)
+        let offered = order.authorization.as_ref().and_then(AuthorizationBody::http_01);
+        let url = offered.and_then(|offered| offered.url.clone());
+        let url = url.ok_or_else(|| missing("the challenge has no URL"))?;
+        let go_ahead = json!({});
+        let answer = self.post(&account, Step::Challenge, &url, Some(&go_ahead)).await?;
+        // What it said of its URLs may not be said again.
+        order.authorization = None;
+        self.orders.put(order);
+        self.unless_garbled(Step::Challenge, &answer)?;
+        let said = ChallengeBody::read(&answer.body, &url);
+        // A CA that found fault at once, and leaves the challenge open, is looked at closely.
+        if said.is_none_or(|said| said.error.is_none()) {
+            self.answered.put(order_url, challenge);
+        }
+        Ok(())
     }
 
     pub(super) async fn finalize_once(
         &self,
         order_url: &str,
         csr_der: &[u8],
-    ) -> Result<(), IssueError> {
-        let mut order = match self.orders.take_in(order_url, AcmeStatus::Ready) {
-            Some(order) => order,
-            None => self.fetch(order_url).await?.0,
-        };
-        match order.state().status {
-            AcmeStatus::Ready => {}
-            AcmeStatus::Processing | AcmeStatus::Valid => return Ok(()),
-            AcmeStatus::Pending => {
+    ) -> Result<(), Failed> {
+        let account = self.loaded().await?;
+        let order = self.known(&account, order_url, OrderStatus::Ready).await?;
+        match order.body.status {
+            OrderStatus::Ready => {}
+            OrderStatus::Processing | OrderStatus::Valid => return Ok(()),
+            OrderStatus::Pending => {
                 let detail = "the order is not ready to be finalized".to_owned();
-                return Err(IssueError::Retry { after: None, detail });
+                return Err(IssueError::Retry { after: None, detail }.into());
             }
-            AcmeStatus::Invalid => return Err(IssueError::Refused(why(&mut order))),
+            OrderStatus::Invalid => return Err(IssueError::Refused(why(&order)).into()),
         }
-        let (finalized, _) = ask!(self.clock, Step::Finalize, order.finalize_csr(csr_der))?;
-        Ok(finalized)
+        let url = order.body.finalize.ok_or_else(|| missing("the order has no finalize URL"))?;
+        let request = json!({ "csr": BASE64_URL_SAFE_NO_PAD.encode(csr_der) });
+        let answer = self.post(&account, Step::Finalize, &url, Some(&request)).await?;
+        self.unless_garbled(Step::Finalize, &answer)
     }
 
-    pub(super) async fn download_once(&self, order_url: &str) -> Result<Chain, IssueError> {
-        let mut order = match self.orders.take_in(order_url, AcmeStatus::Valid) {
-            Some(order) => order,
-            None => self.fetch(order_url).await?.0,
-        };
-        match order.state().status {
-            AcmeStatus::Valid => {}
-            AcmeStatus::Pending | AcmeStatus::Ready | AcmeStatus::Processing => {
+    pub(super) async fn download_once(&self, order_url: &str) -> Result<Chain, Failed> {
+        let account = self.loaded().await?;
+        let order = self.known(&account, order_url, OrderStatus::Valid).await?;
+        match order.body.status {
+            OrderStatus::Valid => {}
+            OrderStatus::Pending | OrderStatus::Ready | OrderStatus::Processing => {
                 let detail = "the certificate is not there yet".to_owned();
-                return Err(IssueError::Retry { after: None, detail });
+                return Err(IssueError::Retry { after: None, detail }.into());
             }
-            AcmeStatus::Invalid => return Err(IssueError::Refused(why(&mut order))),
+            OrderStatus::Invalid => return Err(IssueError::Refused(why(&order)).into()),
         }
-        let (pem, _) = ask!(self.clock, Step::Certificate, order.certificate())?;
-        let pem = pem.ok_or_else(|| IssueError::Protocol {
-            detail: "a valid order without a certificate".to_owned(),
-        })?;
-        Chain::from_pem(pem).map_err(|error| IssueError::Protocol { detail: error.to_string() })
+        let url = order.body.certificate;
+        let url = url.ok_or_else(|| missing("a valid order without a certificate"))?;
+        let answer = self.post(&account, Step::Certificate, &url, None).await?;
+        let pem = String::from_utf8(answer.body.into());
+        let pem = pem.map_err(|_| missing("the certificate is no text"))?;
+        let chain = Chain::from_pem(pem);
+        Ok(chain.map_err(|error| IssueError::Protocol { detail: error.to_string() })?)
     }
 
-    pub(super) async fn relinquish_once(&self, order_url: &str) -> Result<(), IssueError> {
-        let mut order = match self.orders.take_in(order_url, AcmeStatus::Ready) {
-            Some(order) => order,
-            None => self.fetch(order_url).await?.0,
-        };
-        self.look_at_authorization(&mut order).await?;
-        let (given_up, _) = ask!(self.clock, Step::Authorization, async {
-            let mut authorizations = order.authorizations();
-            let Some(mut authorization) = authorizations.next().await.transpose()? else {
-                return Err(Error::Str("authorization"));
-            };
-            // Only what is valid could be relied on.
-            if authorization.status == AuthorizationStatus::Valid {
-                authorization.deactivate().await?;
-            }
-            Ok(())
-        })?;
-        Ok(given_up)
+    pub(super) async fn relinquish_once(&self, order_url: &str) -> Result<(), Failed> {
+        let account = self.loaded().await?;
+        let mut order = self.known(&account, order_url, OrderStatus::Ready).await?;
+        self.look_at_authorization(&account, &mut order).await?;
+        let valid =
+            order.authorization.is_some_and(|found| found.status == AuthorizationStatus::Valid);
+        // Only what is valid could be relied on.
+        let Some(url) = order.body.authorizations.first().filter(|_| valid) else { return Ok(()) };
+        let deactivated = json!({ "status": "deactivated" });
+        self.post(&account, Step::Authorization, url, Some(&deactivated)).await?;
+        Ok(())
     }
 
-    pub(super) async fn revoke_once(&self, leaf_der: &[u8]) -> Result<(), IssueError> {
+    pub(super) async fn revoke_once(&self, leaf_der: &[u8]) -> Result<(), Failed> {
         let account = self.account().await?;
         let certificate = CertificateDer::from_slice(leaf_der);
         let request = RevocationRequest { certificate: &certificate, reason: None };
         match ask!(self.clock, Step::Revoke, account.revoke(&request)) {
             Ok(_) | Err(Failed::AlreadyRevoked) => Ok(()),
-            Err(failed) => Err(failed.into()),
+            Err(failed) => Err(failed),
         }
     }
 
+    /// Where the order is. `None`: the CA took it and does not say.
     async fn new_order(
         &self,
-        account: &Account,
+        account: &Loaded,
         request: &OrderRequest,
-        replaces: Option<&CertificateIdentifier<'_>>,
-    ) -> Result<String, IssueError> {
-        let identifiers = [Identifier::Dns(request.domain.as_str().to_owned())];
-        let mut order = NewOrder::new(&identifiers);
-        if let Some(profile) = request.profile.as_ref().or(self.settings.profile.as_ref()) {
-            order = order.profile(profile);
+        replaces: Option<&str>,
+    ) -> Result<Option<String>, Failed> {
+        let mut order = json!({
+            "identifiers": [{ "type": "dns", "value": request.domain.as_str() }],
+        });
+        let profile = request.profile.as_deref().or(self.settings.profile.as_deref());
+        if let Some(fields) = order.as_object_mut() {
+            let optional = [("profile", profile), ("replaces", replaces)];
+            fields.extend(optional.into_iter().filter_map(|(name, value)| {
+                value.map(|value| (name.to_owned(), Value::from(value)))
+            }));
         }
-        if let Some(replaced) = replaces {
-            order = order.replaces(replaced.clone());
+        let source = self.source().await?;
+        let endpoint = &source.directory.new_order;
+        let (result, last) =
+            source.post_noted(Step::NewOrder, account.signer(), endpoint, Some(&order)).await;
+        // The order exists as soon as its URL arrived, whatever is wrong with the rest.
+        if let Some(location) = placed(&last) {
+            return Ok(Some(crate::border::resolved(endpoint, &location)));
         }
-        let mut round = 0;
-        loop {
-            let (result, last) = recorded(account.new_order(&order)).await;
-            // The order exists as soon as its URL arrived, whatever is wrong with the rest.
-            if let Some(url) = placed(&last) {
-                return Ok(url);
-            }
-            match settle(Step::NewOrder, result, last, self.clock.now()) {
-                Ok((placed, _)) => return Ok(placed.url().to_owned()),
-                Err(Failed::BadNonce) if round < NONCE_ROUNDS_MAX => round += 1,
-                Err(failed) => return Err(failed.into()),
-            }
+        let answer = result?;
+        let body = OrderBody::read(&answer.body, endpoint).ok();
+        Ok(body.as_ref().and_then(told_by_finalize))
+    }
+
+    /// An order as it was seen last in this status, or as it is now.
+    async fn known(
+        &self,
+        account: &Loaded,
+        order_url: &str,
+        status: OrderStatus,
+    ) -> Result<Order, Failed> {
+        match self.orders.take_in(order_url, status) {
+            Some(order) => Ok(order),
+            None => Ok(self.fetch(account, order_url).await?.0),
         }
     }
 
     async fn fetch(
         &self,
+        account: &Loaded,
         order_url: &str,
-    ) -> Result<(Order, Option<sealwax_core::Span>), IssueError> {
-        let account = self.account().await?;
-        Ok(ask!(self.clock, Step::Order, account.order(order_url.to_owned()))?)
+    ) -> Result<(Order, Option<Span>), Failed> {
+        let answer = self.post(account, Step::Order, order_url, None).await?;
+        let body = OrderBody::read(&answer.body, order_url);
+        let body = body.map_err(|said| self.unreadable(Step::Order, &answer, &said))?;
+        let order = Order::seen(order_url, body, self.orders.seen(order_url));
+        Ok((order, self.transport.retry_after(&answer.parts.headers)))
     }
 
     /// Fetches the authorization into the order.
-    async fn look_at_authorization(&self, order: &mut Order) -> Result<(), IssueError> {
-        let (found, _) = ask!(self.clock, Step::Authorization, async {
-            order.identifiers().next().await.map(|found| found.map(|_| ())).transpose()
-        })?;
-        found.ok_or_else(|| IssueError::Protocol {
-            detail: "the order has no authorization".to_owned(),
-        })
+    async fn look_at_authorization(
+        &self,
+        account: &Loaded,
+        order: &mut Order,
+    ) -> Result<(), Failed> {
+        if order.authorization.is_some() {
+            return Ok(());
+        }
+        let url = order.body.authorizations.first();
+        let url = url.ok_or_else(|| missing("the order has no authorization"))?;
+        let answer = self.post(account, Step::Authorization, url, None).await?;
+        let body = AuthorizationBody::read(&answer.body, url);
+        let body = body.map_err(|said| self.unreadable(Step::Authorization, &answer, &said))?;
+        order.authorization = Some(body);
+        Ok(())
     }
+
+    async fn post(
+        &self,
+        account: &Loaded,
+        step: Step,
+        url: &str,
+        payload: Option<&Value>,
+    ) -> Result<Answer, Failed> {
+        self.source().await?.post(step, account.signer(), url, payload).await
+    }
+
+    /// What a success says is not needed where the order says it too, but an answer that was cut
+    /// may not be the CA's.
+    fn unless_garbled(&self, step: Step, answer: &Answer) -> Result<(), Failed> {
+        if answer.body.trim_ascii().is_empty() {
+            return Ok(());
+        }
+        match serde_json::from_slice::<Value>(&answer.body) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.unreadable(step, answer, &error.to_string())),
+        }
+    }
+
+    fn unreadable(&self, step: Step, answer: &Answer, said: &str) -> Failed {
+        let last = Last::Answered(self.transport.seen(answer));
+        classify(step, said, last, self.clock.now())
+    }
+}
+
+/// Whether a CA may object to what an order replaces: it is replaced already, unknown to the CA, or
+/// another account's (RFC 9773 section 5). Pebble says of one whose order it cannot find that this
+/// is an error of its own.
+fn is_about_replaced(error: &IssueError) -> bool {
+    match error {
+        IssueError::Protocol { .. } | IssueError::Misconfigured { .. } => true,
+        IssueError::Retry { after: None, detail } => {
+            let detail = detail.to_ascii_lowercase();
+            ["certificate", "serial", "replac"].iter().any(|word| detail.contains(word))
+        }
+        IssueError::Retry { .. }
+        | IssueError::RateLimited { .. }
+        | IssueError::Paused { .. }
+        | IssueError::Refused(_)
+        | IssueError::UnknownOutcome { .. }
+        | IssueError::OrderGone { .. }
+        | _ => false,
+    }
+}
+
+fn nowhere() -> Failed {
+    missing("the CA took an order and does not say where it is (no Location)").into()
+}
+
+fn missing(detail: &str) -> IssueError {
+    IssueError::Protocol { detail: detail.to_owned() }
 }

@@ -52,12 +52,43 @@ async fn an_account_that_is_there_stays() {
     let another = Stage { store: AccountStore::shared(), ..stage };
     let issuer = another.issuer();
     let own = issuer.account_url().await.unwrap();
+    issuer.place_order(&order_for(NAME)).await.unwrap();
     let key = key::generate(KeyType::EcdsaP256).unwrap();
     let refused = issuer.adopt(&found(key, &url)).await;
     assert!(
         matches!(&refused, Err(AdoptError::HasAnother { account, .. }) if *account == own),
         "{refused:?}"
     );
+}
+
+#[tokio::test]
+async fn an_account_that_was_never_used_gives_way() {
+    let stage = Stage::set().await;
+    let url = stage.issuer().account_url().await.unwrap();
+    let theirs = Arc::clone(&stage.store);
+    let stage = Stage { store: AccountStore::shared(), ..stage };
+    let (ours, replica) = (stage.issuer(), stage.issuer());
+    let own = ours.account_url().await.unwrap();
+    assert_eq!(replica.account_url().await.unwrap(), own);
+    for _ in 0..2 {
+        assert_eq!(ours.adopt(&found(key_of(&theirs).await, &url)).await.unwrap(), url);
+    }
+    // The replica has the one before in memory, and learns of it before it orders.
+    replica.place_order(&order_for(NAME)).await.unwrap();
+    assert_eq!(replica.account_url().await.unwrap(), url);
+    assert_eq!(ours.account_url().await.unwrap(), url);
+    assert_eq!(stage.issuer().account_url().await.unwrap(), url, "it is kept");
+}
+
+#[tokio::test]
+async fn an_account_of_an_earlier_version_counts_as_used() {
+    let stage = Stage::set().await;
+    let url = stage.issuer().account_url().await.unwrap();
+    let theirs = Arc::clone(&stage.store);
+    let stage = Stage { store: AccountStore::shared(), ..stage };
+    stage.issuer_without_vault().account_url().await.unwrap();
+    let refused = stage.issuer().adopt(&found(key_of(&theirs).await, &url)).await;
+    assert!(matches!(refused, Err(AdoptError::HasAnother { .. })), "{refused:?}");
 }
 
 #[tokio::test]

@@ -134,6 +134,13 @@ impl Ca {
     }
 }
 
+/// Settings for a CA with a TLS root of its own.
+pub(crate) fn settings_for(directory: &str, root: &std::path::Path) -> IssuerSettings {
+    let mut settings = IssuerSettings::new("ca-1", directory);
+    settings.ca_file = Some(root.to_owned());
+    settings
+}
+
 pub(crate) fn binding(hmac_key: &str) -> Option<ExternalAccountBinding> {
     Some(ExternalAccountBinding::parse(KID, hmac_key).unwrap())
 }

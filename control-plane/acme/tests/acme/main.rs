@@ -14,6 +14,10 @@ mod contract;
 #[cfg(test)]
 mod drive;
 #[cfg(test)]
+mod lost;
+#[cfg(test)]
+mod odd;
+#[cfg(test)]
 mod parts;
 #[cfg(test)]
 mod responder;

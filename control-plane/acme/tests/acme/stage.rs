@@ -32,7 +32,16 @@ impl Stage {
     pub(crate) fn issuer_with(&self, settings: IssuerSettings) -> AcmeIssuer {
         let store = Arc::clone(&self.store);
         let clock = Arc::new(WallClock);
-        AcmeIssuer::new(settings, store, Arc::new(MarkingSealer), clock).unwrap()
+        let vault = Arc::clone(&self.store);
+        let issuer = AcmeIssuer::new(settings, store, Arc::new(MarkingSealer), clock).unwrap();
+        issuer.with_vault(vault)
+    }
+
+    /// An issuer that keeps its account as earlier versions did.
+    pub(crate) fn issuer_without_vault(&self) -> AcmeIssuer {
+        let settings = IssuerSettings::new("ca-1", self.ca.directory());
+        let store = Arc::clone(&self.store);
+        AcmeIssuer::new(settings, store, Arc::new(MarkingSealer), Arc::new(WallClock)).unwrap()
     }
 
     /// An issuer that does not wait long for an answer.

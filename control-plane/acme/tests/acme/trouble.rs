@@ -109,7 +109,12 @@ async fn a_retry_after_that_is_a_date_counts_from_now() {
     assert_eq!(after.unwrap().secs(), 8 * 86_400);
     stage.fail(Endpoint::NewOrder, page(503, Some("Fri, 31 Dec 1999 23:59:59 GMT")));
     let busy = issuer.place_order(&order_for(NAME)).await.unwrap_err();
-    assert!(matches!(busy, IssueError::Retry { after: Some(Span::ZERO), .. }), "{busy:?}");
+    // Past, or now: never without a pause.
+    let a_second = Some(Span::from_secs(1));
+    assert!(matches!(busy, IssueError::Retry { after, .. } if after == a_second), "{busy:?}");
+    stage.fail(Endpoint::NewOrder, page(503, Some("0")));
+    let busy = issuer.place_order(&order_for(NAME)).await.unwrap_err();
+    assert!(matches!(busy, IssueError::Retry { after, .. } if after == a_second), "{busy:?}");
 }
 
 #[tokio::test]

@@ -86,12 +86,6 @@ impl Bucket {
         Self { full_at: self.full_at.max(until + rest) }
     }
 
-    /// A bucket that is full from this moment on.
-    #[must_use]
-    pub const fn full_from(full_at: Timestamp) -> Self {
-        Self { full_at }
-    }
-
     /// When nothing is missing any more.
     #[must_use]
     pub const fn full_at(self) -> Timestamp {

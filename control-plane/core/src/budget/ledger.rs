@@ -62,7 +62,8 @@ impl Budget {
     #[must_use]
     pub fn restore(limits: Limits, state: BudgetState) -> Self {
         let mut budget = Self::new(limits);
-        budget.buckets = state.0.into_iter().collect();
+        let lines = |key: &BucketKey| matches!(key, BucketKey::Line(_));
+        budget.buckets = state.0.into_iter().filter(|(key, _)| !lines(key)).collect();
         budget
     }
 
@@ -101,28 +102,38 @@ impl Budget {
         headroom: Headroom,
         now: Timestamp,
     ) -> Result<(), Exhausted> {
+        self.draw(&self.claims_of(need, parts, headroom), now)
+    }
+
+    fn claims_of(&self, need: &Need<'_>, parts: &[Part<'_>], headroom: Headroom) -> Vec<Claim> {
         let shared = self.limits.tenant_share_permille >= 1000;
         let claims = claims(need).into_iter().filter(|claim| {
             let whole = shared && matches!(claim.key, BucketKey::Tenant(_));
             parts.contains(&claim.key.part()) && !whole
         });
-        let claims: Vec<_> = claims.map(|claim| self.keeping(claim, headroom)).collect();
-        self.draw(&claims, now)
+        claims.map(|claim| self.keeping(claim, headroom)).collect()
     }
 
-    /// A turn in the line for what is used up: nobody who waits comes back to find that all the
-    /// others came back too. Names that failed before have a line of their own, so that they do
-    /// not make the others' longer.
-    pub fn stand_in_line(&mut self, exhausted: &Exhausted, headroom: Headroom) -> Timestamp {
-        let limit = self.limit(&exhausted.key);
-        let mut key = BucketKey::Line(Box::new(exhausted.key.clone()));
-        if headroom == Headroom::Half {
-            key = BucketKey::Line(Box::new(key));
-        }
-        let line = self.buckets.entry(key).or_default();
-        let turn = line.full_at().max(exhausted.until);
-        *line = Bucket::full_from(turn + limit.interval);
-        turn
+    /// Whether an order has room in some parts; takes nothing.
+    ///
+    /// # Errors
+    /// The limit that has room again last.
+    pub fn look_of(
+        &self,
+        need: &Need<'_>,
+        parts: &[Part<'_>],
+        headroom: Headroom,
+        now: Timestamp,
+    ) -> Result<(), Exhausted> {
+        self.find(&self.claims_of(need, parts, headroom), now)
+    }
+
+    /// How many new orders of the account can be placed now, if so much is left for more urgent
+    /// ones.
+    #[must_use]
+    pub fn room(&self, headroom: Headroom, now: Timestamp) -> u64 {
+        let claim = self.keeping(Claim::spend(BucketKey::Orders), headroom);
+        self.left(&BucketKey::Orders, now).0.saturating_sub(claim.keep)
     }
 
     /// Gives back what is only spent when a certificate comes of the order: CAs count an order
@@ -245,6 +256,17 @@ impl Budget {
     }
 
     fn draw(&mut self, claims: &[Claim], now: Timestamp) -> Result<(), Exhausted> {
+        self.find(claims, now)?;
+        for claim in claims.iter().filter(|claim| claim.cost > 0) {
+            let limit = self.limit(&claim.key);
+            let bucket = self.buckets.entry(claim.key.clone()).or_default();
+            *bucket = bucket.take(limit, claim.cost, now);
+        }
+        self.prune(now);
+        Ok(())
+    }
+
+    fn find(&self, claims: &[Claim], now: Timestamp) -> Result<(), Exhausted> {
         let mut exhausted: Option<Exhausted> = None;
         for claim in claims {
             let bucket = self.buckets.get(&claim.key).copied().unwrap_or_default();
@@ -256,16 +278,7 @@ impl Budget {
                     Some(Exhausted { until, scope: scope(&claim.key), key: claim.key.clone() });
             }
         }
-        if let Some(exhausted) = exhausted {
-            return Err(exhausted);
-        }
-        for claim in claims.iter().filter(|claim| claim.cost > 0) {
-            let limit = self.limit(&claim.key);
-            let bucket = self.buckets.entry(claim.key.clone()).or_default();
-            *bucket = bucket.take(limit, claim.cost, now);
-        }
-        self.prune(now);
-        Ok(())
+        exhausted.map_or(Ok(()), Err)
     }
 
     fn prune(&mut self, now: Timestamp) {

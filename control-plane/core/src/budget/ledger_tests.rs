@@ -145,24 +145,36 @@ fn a_tenant_cannot_use_up_more_than_its_share() {
 }
 
 #[test]
-fn names_that_failed_wait_in_a_line_of_their_own() {
+fn names_that_failed_find_room_only_while_half_is_left() {
     let limits =
         Limits { orders_per_account: Limit::per(10, Span::from_secs(600)), ..Limits::default() };
     let mut budget = Budget::new(limits);
     let domain = name("www.example.com");
     let need = need(&domain, OrderKind::First);
     let account = [Part::Account];
-    for _ in 0..10 {
+    let rooms = |budget: &Budget| {
+        [Headroom::None, Headroom::Tenth, Headroom::Half].map(|all| budget.room(all, START))
+    };
+    assert_eq!(rooms(&budget), [10, 9, 5]);
+    for _ in 0..9 {
         budget.reserve_of(&need, &account, Headroom::None, START).unwrap();
     }
-    let half = budget.reserve_of(&need, &account, Headroom::Half, START).unwrap_err();
-    assert_eq!(half.wait(START), Span::from_secs(360), "six tokens: five stay");
-    let turns: Vec<_> =
-        (0..50).map(|_| budget.stand_in_line(&half, Headroom::Half).since(START).secs()).collect();
-    assert_eq!(turns[..3], [360, 420, 480]);
-    let none = budget.reserve_of(&need, &account, Headroom::None, START).unwrap_err();
-    let turn = budget.stand_in_line(&none, Headroom::None);
-    assert_eq!(turn.since(START), Span::from_secs(60), "fifty of them before it change nothing");
+    assert_eq!(rooms(&budget), [1, 0, 0]);
+    let before = budget.state(START);
+    let half = budget.look_of(&need, &account, Headroom::Half, START).unwrap_err();
+    assert_eq!(half.wait(START), Span::from_secs(300), "six tokens: five stay");
+    assert_eq!(budget.look_of(&need, &account, Headroom::None, START), Ok(()));
+    assert_eq!(budget.state(START), before, "who looks takes nothing");
+}
+
+/// Earlier versions kept lines in the documents, with turns hours away.
+#[test]
+fn a_line_that_an_earlier_version_kept_is_left_out() {
+    let kept = r#"[["orders",1786752036000],[{"line":"orders"},1786795200000],
+        [{"line":{"line":"orders"}},1786795200000]]"#;
+    let state: BudgetState = serde_json::from_str(kept).unwrap();
+    let budget = Budget::restore(Limits::default(), state);
+    assert_eq!((budget.len(), budget.room(Headroom::None, START)), (1, 299));
 }
 
 #[test]

@@ -27,7 +27,8 @@ pub enum BucketKey {
     Accounts,
     /// Requests of a kind.
     Requests(RequestKind),
-    /// Who waits for that bucket, one behind the other: full again when the last one's turn is.
+    /// Who waited for that bucket, one behind the other. Earlier versions wrote it; it is read and
+    /// left out.
     Line(Box<Self>),
 }
 
@@ -47,7 +48,7 @@ pub enum Part<'a> {
 }
 
 /// How much of the account's orders must be left for more urgent ones.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Headroom {
     /// None: someone waits for it now.
     #[default]
@@ -69,6 +70,24 @@ impl BucketKey {
             Self::ExactSet(_) | Self::Failures(_) | Self::ConsecutiveFailures(_) => Part::Name,
             Self::Accounts | Self::Requests(_) => Part::Address,
             Self::Line(of) => of.part(),
+        }
+    }
+}
+
+impl BucketKey {
+    /// What it counts, in words.
+    #[must_use]
+    pub const fn in_words(&self) -> &'static str {
+        match self {
+            Self::Orders => "new orders of the account",
+            Self::Tenant(_) => "the tenant's share of the account's new orders",
+            Self::RegisteredDomain(_) => "certificates of its registered domain",
+            Self::ExactSet(_) => "certificates of this name",
+            Self::Failures(_) => "failed validations of this name",
+            Self::ConsecutiveFailures(_) => "failed validations of this name in a row",
+            Self::Accounts => "new accounts",
+            Self::Requests(_) => "requests from this address",
+            Self::Line(of) => of.in_words(),
         }
     }
 }

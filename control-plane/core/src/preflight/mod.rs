@@ -17,7 +17,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use sealwax_protocol::{ChallengeToken, DomainName};
 
-use crate::failure::Who;
+use crate::failure::{Failure, Who};
 use crate::record::DomainRecord;
 use crate::timestamp::Timestamp;
 
@@ -57,7 +57,7 @@ impl Preflight for Off {
 #[must_use]
 pub fn is_due(record: &DomainRecord) -> bool {
     let owners = |cause: crate::failure::Cause| cause.who() == Who::Customer;
-    let failed = record.failure.as_ref().is_some_and(|failure| owners(failure.cause));
+    let failed = record.failure.as_ref().and_then(Failure::counted).is_some_and(owners);
     !record.preflight_waived && (record.certificate.is_none() || failed)
 }
 

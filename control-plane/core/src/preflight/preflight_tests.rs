@@ -223,7 +223,15 @@ fn first_orders_and_what_the_owner_has_to_mend_are_looked_at() {
     assert!(is_due(&record) && may_hold(&record), "the first order");
     let failing = |cause, attempts| {
         let next_attempt_at = Some(now);
-        Some(Failure { cause, detail: String::new(), attempts, next_attempt_at, refused: true })
+        Some(Failure {
+            cause,
+            detail: String::new(),
+            attempts,
+            stalls: 0,
+            outage: crate::failure::Outage::default(),
+            next_attempt_at,
+            refused: true,
+        })
     };
     record.failure = failing(Cause::ChallengeWrong, HOLDS_MAX - 1);
     assert!(is_due(&record) && may_hold(&record));

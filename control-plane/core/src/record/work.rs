@@ -87,6 +87,21 @@ impl Work {
         }
     }
 
+    /// Where it stands, in a word.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Wanted { .. } => "wanted",
+            Self::Trial { .. } => "trial",
+            Self::Ordering { .. } => "ordering",
+            Self::Ordered { .. } => "ordered",
+            Self::Challenged { .. } => "challenged",
+            Self::Keyed { .. } => "keyed",
+            Self::Parked => "parked",
+        }
+    }
+
     /// The issuer whose order this is; a trial's is the staging's own name.
     #[must_use]
     pub fn issuer(&self) -> Option<&str> {

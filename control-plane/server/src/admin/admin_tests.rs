@@ -1,8 +1,9 @@
+use async_trait::async_trait;
 use axum::body::Body;
 use axum::http::{Method, Request, Response};
 use http_body_util::BodyExt as _;
 use sealwax_core::Clock;
-use sealwax_core::store::Store;
+use sealwax_core::store::{Store, StoreError};
 use sealwax_store::memory::{Fault, MemoryStore};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -41,6 +42,19 @@ impl Fleet for NoParts {
         let edge = EdgeView { node_id: "edge-1".to_owned(), nacks: 2, ..EdgeView::default() };
         EdgesView { edges: vec![edge] }
     }
+}
+
+#[async_trait]
+impl Steward for NoParts {
+    fn view(&self) -> StoreView {
+        StoreView { standing: "trusted".to_owned(), ..StoreView::default() }
+    }
+
+    async fn accept(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn release(&self, _: bool) {}
 }
 
 /// Nothing is going on.
@@ -103,6 +117,7 @@ pub(crate) fn api(registry: Registry, certificates: Certificates, feed: Feed) ->
         departures,
         health: Arc::new(Well(Ok(()))),
         fleet: Arc::new(NoParts),
+        steward: Arc::new(NoParts),
         feed,
         trail: Trail::default(),
         advice: Arc::default(),

@@ -92,6 +92,13 @@ impl Advice {
             }
             Cause::CaAccount => {
                 let (name, _) = self.issuer(record)?;
+                let closed = record
+                    .failure
+                    .as_ref()
+                    .is_some_and(|failure| failure.detail.contains("account reset"));
+                if closed {
+                    return Some(format!("Run: sealwax account reset {name}"));
+                }
                 Some(format!(
                     "In the configuration, [[issuer]] name = \"{name}\": contact, eab_kid and \
                      eab_hmac_key_file, directory."
@@ -220,7 +227,10 @@ pub(super) const KINDS: &[(&str, &str)] = &[
     ("trial.passed", "it was validated in the certificate authority's staging: it is ordered now"),
     ("trial.impossible", "it could not be tried in staging first"),
     ("order.postponed", "no room in the certificate authority's limits: it waits for its turn"),
+    ("order.abandoned", "the certificate authority did not finish the order: another one is asked"),
+    ("validation.retried", "the certificate authority's validation failed and is tried again"),
     ("attempt.failed", "an attempt failed"),
+    ("attempt.stalled", "an outage stopped an attempt: it is tried again soon"),
     ("certificate.issued", "the first certificate was issued"),
     ("certificate.renewed", "the certificate was renewed"),
     ("certificate.failed", "no certificate: the platform is told"),
@@ -258,8 +268,15 @@ mod tests {
         let mut record = DomainRecord::registered(domain, Registration::default(), now);
         let next_attempt_at = Some(Timestamp::from_secs(1_767_225_600));
         let detail = "what the CA said".to_owned();
-        record.failure =
-            Some(Failure { cause, detail, attempts: 1, next_attempt_at, refused: true });
+        record.failure = Some(Failure {
+            cause,
+            detail,
+            attempts: 1,
+            stalls: 0,
+            outage: sealwax_core::failure::Outage::default(),
+            next_attempt_at,
+            refused: true,
+        });
         record
     }
 

@@ -280,6 +280,7 @@ pub(super) async fn explain(
     let events = api.registry.events(&domain, EVENTS_DEFAULT).await?;
     let events = api.trail.woven_into(&domain, events);
     let told = Explanation::of(&record, &events, api.registry.now());
+    let told = told.waiting(api.fleet.turn(&domain));
     let ca = caa_name(&api, &record).await;
     Ok(Json(told.advised(&record, &api.advice, ca.as_deref())))
 }

@@ -5,6 +5,7 @@ use sealwax_core::store::LifecycleEvent;
 use sealwax_core::{
     Cause, DomainRecord, DomainState, Failure, Timestamp, Trials, Venue, Who, departure,
 };
+use sealwax_workflow::Turn;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -78,7 +79,7 @@ impl Explanation {
         Self {
             record: DomainView::from(record),
             summary: summary(record, now),
-            wrong: record.failure.as_ref().map(wrong),
+            wrong: trying(record, events).or_else(|| record.failure.as_ref().map(wrong)),
             act: record.failure.as_ref().map(act),
             change: None,
             forward: None,
@@ -86,6 +87,15 @@ impl Explanation {
             trials: record.trials.and_then(tried),
             next: next(record, now),
             timeline: events.iter().rev().map(moment).collect(),
+        }
+    }
+
+    /// The same of a domain that waits for a CA in this process: an estimate, made now.
+    #[must_use]
+    pub fn waiting(self, turn: Option<Turn>) -> Self {
+        match turn {
+            Some(turn) => Self { next: its_turn(&turn), ..self },
+            None => self,
         }
     }
 
@@ -112,6 +122,9 @@ fn summary(record: &DomainRecord, now: Timestamp) -> String {
         DomainState::Pending => format!("{domain} is registered and has no certificate yet."),
         DomainState::Issuing => format!("The first certificate of {domain} is being issued."),
         DomainState::Issued => format!("{domain} has a certificate.{served}"),
+        DomainState::Deferred if record.failure.as_ref().is_some_and(Failure::is_postponed) => {
+            format!("{domain} waits for its certificate authority.{served}")
+        }
         DomainState::Deferred => {
             format!("The last attempt to issue for {domain} failed and is repeated.{served}")
         }
@@ -124,12 +137,18 @@ fn summary(record: &DomainRecord, now: Timestamp) -> String {
     }
 }
 
+/// What the certificate authority finds fault with in the order that is being worked on.
+fn trying(record: &DomainRecord, events: &[LifecycleEvent]) -> Option<String> {
+    let newest = events.first().filter(|event| event.kind == "validation.retried")?;
+    record.work.in_flight().then(|| newest.detail.clone())
+}
+
 fn wrong(failure: &Failure) -> String {
-    let times = if failure.attempts == 1 {
-        "once".to_owned()
-    } else {
-        format!("{} times in a row", failure.attempts)
-    };
+    if failure.is_postponed() {
+        return failure.detail.clone();
+    }
+    let count = if failure.is_stall() { failure.stalls } else { failure.attempts };
+    let times = if count == 1 { "once".to_owned() } else { format!("{count} times in a row") };
     format!("{} ({times})", failure.detail)
 }
 
@@ -151,6 +170,11 @@ fn next(record: &DomainRecord, now: Timestamp) -> String {
         return "The order is being worked on.".to_owned();
     }
     match record.scheduled_at() {
+        Some(at) if at <= now && waits_for_room(record) => {
+            "It waits for room in the certificate authority's limits, and is looked at within a \
+             minute."
+                .to_owned()
+        }
         Some(at) if at <= now => "It is due and tried within seconds.".to_owned(),
         Some(at) if record.failure.is_some() => again(record, at),
         Some(at) => format!("It is renewed at {at}."),
@@ -161,6 +185,26 @@ fn next(record: &DomainRecord, now: Timestamp) -> String {
             "A certificate is issued when the first handshake or request asks for it.".to_owned()
         }
     }
+}
+
+/// No attempt failed: there was no room for one.
+fn waits_for_room(record: &DomainRecord) -> bool {
+    let failure = record.failure.as_ref();
+    let limited = |failure: &Failure| failure.cause == Cause::CaRateLimited;
+    failure.is_some_and(|failure| failure.is_postponed() && limited(failure))
+}
+
+fn its_turn(turn: &Turn) -> String {
+    let Turn { about, ahead, detail } = turn;
+    let before = match ahead {
+        0 => "nobody goes before it".to_owned(),
+        1 => "one name goes before it".to_owned(),
+        ahead => format!("{ahead} names go before it"),
+    };
+    format!(
+        "It waits for its turn ({detail}): {before}, and it is at about {about}, as far as can be \
+         said now. A visit of it may go earlier."
+    )
 }
 
 fn parked(record: &DomainRecord) -> String {
@@ -180,6 +224,9 @@ fn again(record: &DomainRecord, at: Timestamp) -> String {
     let why = match &record.failure {
         Some(failure) if failure.cause == Cause::CaRateLimited => {
             ", when the certificate authority's limit allows it"
+        }
+        Some(failure) if failure.is_stall() => {
+            ": an outage is asked about in seconds at first, and at least every ten minutes"
         }
         Some(failure) if failure.attempts >= DAILY_FROM => {
             ": after several failures in a row it is tried daily"
@@ -244,6 +291,8 @@ mod tests {
             cause: Cause::DnsNoRecord,
             detail: "no A or AAAA record".to_owned(),
             attempts: 3,
+            stalls: 0,
+            outage: sealwax_core::failure::Outage::default(),
             next_attempt_at: Some(Timestamp::from_secs(1_767_225_600)),
             refused: true,
         });
@@ -313,6 +362,8 @@ mod tests {
             cause: Cause::CaUnavailable,
             detail: "no answer".to_owned(),
             attempts: 1,
+            stalls: 0,
+            outage: sealwax_core::failure::Outage::default(),
             next_attempt_at: Some(Timestamp::from_secs(60)),
             refused: false,
         });
@@ -321,6 +372,30 @@ mod tests {
             told.next.starts_with("It is tried again at 1970-01-01T00:01:00Z"),
             "{}",
             told.next
+        );
+    }
+
+    #[test]
+    fn a_turn_is_an_estimate_and_no_failure() {
+        let mut record = record();
+        record.failure = Some(Failure {
+            cause: Cause::CaRateLimited,
+            detail: "ca: no room now for new orders of the account".to_owned(),
+            attempts: 0,
+            stalls: 0,
+            outage: sealwax_core::failure::Outage::default(),
+            next_attempt_at: Some(Timestamp::from_secs(60)),
+            refused: false,
+        });
+        let told = Explanation::of(&record, &[], Timestamp::from_secs(500));
+        assert!(told.next.contains("looked at within a minute"), "{}", told.next);
+        assert_eq!(told.wrong.as_deref(), Some("ca: no room now for new orders of the account"));
+        assert!(told.summary.contains("waits for its certificate authority"), "{}", told.summary);
+        let about = Timestamp::from_secs(1_767_225_600);
+        let detail = "ca: no room now for new orders of the account".to_owned();
+        let told = told.waiting(Some(Turn { about, ahead: 17, detail }));
+        assert!(
+            told.next.contains("17 names go before it, and it is at about 2026-01-01T00:00:00Z")
         );
     }
 

@@ -2,6 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
+use sealwax_protocol::DomainName;
+use sealwax_workflow::Turn;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -18,6 +20,11 @@ pub trait Fleet: Send + Sync + 'static {
 
     /// The edges connected to this process.
     fn edges(&self) -> EdgesView;
+
+    /// When a domain's turn is, if it waits in this process for a CA.
+    fn turn(&self, _domain: &DomainName) -> Option<Turn> {
+        None
+    }
 }
 
 /// The fleet at a glance.

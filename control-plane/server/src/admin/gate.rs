@@ -70,9 +70,10 @@ impl Limits {
 }
 
 /// What a request needs. Whatever only looks is known by its method; a private key leaves by one
-/// kind of path only, and an account key comes in by one.
+/// kind of path only, an account key comes in by one, and an account is given up by one.
 fn needed(method: &Method, path: &str) -> Scope {
-    if path.ends_with("/export") || path.ends_with("/account") {
+    let keys = ["/export", "/account", "/account/reset"];
+    if keys.iter().any(|end| path.ends_with(end)) {
         return Scope::Keys;
     }
     match *method {
@@ -171,6 +172,8 @@ mod tests {
             (Method::from_bytes(b"ODD").unwrap(), domain.to_owned(), Scope::Write),
             (Method::POST, format!("{domain}/certificate/export"), Scope::Keys),
             (Method::PUT, "/v1/issuers/ca/account".to_owned(), Scope::Keys),
+            (Method::POST, "/v1/issuers/ca/account/reset".to_owned(), Scope::Keys),
+            (Method::POST, "/v1/issuers/ca/account/rollover".to_owned(), Scope::Write),
             (Method::GET, "/v1/issuers".to_owned(), Scope::Read),
         ] {
             assert_eq!(needed(&method, &path), scope, "{method} {path}");

@@ -144,6 +144,25 @@ pub(super) async fn contact(
     Ok(Json(AccountView { issuer, account_url }))
 }
 
+/// Gives an issuer's account up, whatever the CA thinks of it, and registers a new one in its
+/// place: for one that the CA closed or lost in a way that is not told by itself. Certificates
+/// stay; orders in flight are placed anew; renewals of what the one before ordered count against
+/// the CA's limits. Needs a token that may take keys.
+#[utoipa::path(post, path = "/v1/issuers/{issuer}/account/reset", tag = "process",
+    params(("issuer" = String, Path, description = "The issuer's name in the configuration")),
+    responses(
+        (status = 200, description = "It has a new account", body = AccountView),
+        (status = 502, description = "The CA made none: what there was stays", body = Problem,
+            content_type = PROBLEM_JSON),
+        Problem))]
+pub(super) async fn reset(
+    State(api): State<AdminApi>,
+    Path(issuer): Path<String>,
+) -> Result<Json<AccountView>, Problem> {
+    let account_url = api.accounts.reset(&issuer).await?;
+    Ok(Json(AccountView { issuer, account_url }))
+}
+
 impl From<AccountError> for Problem {
     fn from(error: AccountError) -> Self {
         let detail = error.to_string();

@@ -19,6 +19,7 @@ mod notifications;
 mod openapi;
 mod problems;
 mod scope;
+mod steward;
 mod stream;
 mod token;
 mod view;
@@ -57,6 +58,7 @@ pub use name::{NameError, parse_name};
 pub use notifications::{DroppedEventView, DroppedView};
 pub use openapi::openapi;
 pub use scope::{Scope, Tokens};
+pub use steward::{Steward, StoreView, TRUSTED};
 pub use stream::HappeningView;
 pub use token::{Token, TokenError, read_token_file};
 pub use view::{CertificateView, DomainView, EventView, EventsView, FailureView, PageView};
@@ -84,6 +86,8 @@ pub struct AdminApi {
     pub health: Arc<dyn Health>,
     /// The process's own parts.
     pub fleet: Arc<dyn Fleet>,
+    /// The store's identity and the brake on withdrawals.
+    pub steward: Arc<dyn Steward>,
     /// What happens, as it happens.
     pub feed: Feed,
     /// The steps between two writes.
@@ -122,6 +126,7 @@ impl AdminApi {
             .route("/v1/issuers/{issuer}/account/contact", post(issuers::contact))
             .route("/v1/departures", get(departures::show))
             .route("/v1/departures/release", post(departures::release))
+            .route("/v1/issuers/{issuer}/account/reset", post(issuers::reset))
             .route("/v1/campaign", get(campaign::show).post(campaign::start))
             .route("/v1/campaign/pause", post(campaign::pause))
             .route("/v1/campaign/resume", post(campaign::resume))
@@ -129,6 +134,9 @@ impl AdminApi {
             .route("/v1/events", get(stream::events))
             .route("/v1/fleet", get(fleet::glance))
             .route("/v1/edges", get(fleet::edges))
+            .route("/v1/edges/release", post(steward::release))
+            .route("/v1/store", get(steward::show))
+            .route("/v1/store/accept", post(steward::accept))
             .route("/v1/issuers", get(issuers::list))
             .route("/v1/notifications/dropped", get(notifications::dropped))
             .route("/v1/issuers/{issuer}/account", put(issuers::adopt))

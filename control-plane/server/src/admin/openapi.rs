@@ -7,7 +7,7 @@ use utoipa::{Modify, OpenApi};
 
 use super::{
     batch, campaign, certificate, departures, domains, fleet, health, issuers, notifications,
-    stream,
+    steward, stream,
 };
 
 #[derive(OpenApi)]
@@ -25,6 +25,9 @@ use super::{
         stream::events,
         fleet::glance,
         fleet::edges,
+        steward::release,
+        steward::show,
+        steward::accept,
         certificate::import,
         certificate::revoke,
         certificate::export,
@@ -34,6 +37,7 @@ use super::{
         issuers::contact,
         departures::show,
         departures::release,
+        issuers::reset,
         campaign::start,
         campaign::show,
         campaign::pause,

@@ -74,8 +74,11 @@ pub struct FailureView {
     pub detail: String,
     /// What to do about it.
     pub fix: String,
-    /// Failed attempts in a row.
+    /// Failed attempts in a row; outages of the CA or the platform do not count.
     pub attempts: u32,
+    /// Attempts in a row that an outage stopped; left out when the last one failed otherwise.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub stalls: u32,
     /// RFC 3339; null if it is not tried again by itself.
     pub next_attempt_at: Option<String>,
 }
@@ -160,9 +163,15 @@ impl From<&Failure> for FailureView {
             detail: failure.detail.clone(),
             fix: failure.cause.fix().to_owned(),
             attempts: failure.attempts,
+            stalls: failure.stalls,
             next_attempt_at: failure.next_attempt_at.map(|at| at.rfc3339()),
         }
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl From<Page> for PageView {

@@ -64,7 +64,7 @@ async fn an_account_is_taken_over_for_an_issuer_there_is() {
     }
     let (status, _) = world.json(Method::PUT, path, "{\"key_pem\": \"no key\"}").await;
     assert_eq!(status, 422);
-    for word in ["rollover", "contact"] {
+    for word in ["rollover", "contact", "reset"] {
         let path = format!("/v1/issuers/nobody/account/{word}");
         assert_eq!(world.json(Method::POST, &path, "").await.0, 404);
     }

@@ -30,6 +30,9 @@ pub enum AppError {
         /// What is wrong with them.
         source: TlsError,
     },
+    /// There is no embedded store, and none is to be created.
+    #[error("{0}: no store is there; `sealwax store init` creates one, check [store] path")]
+    NoStore(std::path::PathBuf),
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),

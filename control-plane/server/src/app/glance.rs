@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use sealwax_core::Clock;
-use sealwax_workflow::{BudgetLeft, Queue};
+use sealwax_protocol::DomainName;
+use sealwax_workflow::{BudgetLeft, Queue, Turn};
 use sealwax_xds::XdsServer;
 
 use super::parts::App;
@@ -73,6 +74,10 @@ impl Fleet for ProcessFleet {
 
     fn edges(&self) -> EdgesView {
         EdgesView { edges: self.xds.edges().into_iter().map(shown).collect() }
+    }
+
+    fn turn(&self, domain: &DomainName) -> Option<Turn> {
+        self.queue.turn(domain)
     }
 }
 

@@ -9,9 +9,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::parts::App;
 use super::sealing::ProvenSealer;
+use super::steward::ProcessSteward;
 use crate::admin::{Health, Troubles};
 use crate::last_good::LastGood;
-use crate::metrics::{LAST_GOOD, Metrics, Sampler};
+use crate::metrics::{LAST_GOOD, Metrics, STORE_TRUSTED, Sampler};
 
 /// How long the store may take to answer before the process counts as not ready.
 const STORE_WITHIN: Duration = Duration::from_secs(2);
@@ -23,6 +24,7 @@ pub(super) struct ProcessHealth {
     metrics: Metrics,
     sampler: Arc<Sampler>,
     stop: CancellationToken,
+    steward: ProcessSteward,
 }
 
 impl ProcessHealth {
@@ -34,6 +36,7 @@ impl ProcessHealth {
             metrics: app.watch.metrics.clone(),
             sampler: Arc::clone(&app.watch.sampler),
             stop,
+            steward: ProcessSteward::new(app),
         }
     }
 }
@@ -46,7 +49,10 @@ impl Health for ProcessHealth {
             return Err(Troubles(vec![said.to_owned()]));
         }
         let away = match tokio::time::timeout(STORE_WITHIN, self.store.ping()).await {
-            Ok(Ok(())) if self.sealer.is_proven() => return Ok(()),
+            Ok(Ok(())) if self.sealer.is_proven() => {
+                let troubles = self.steward.troubles();
+                return if troubles.is_empty() { Ok(()) } else { Err(Troubles(troubles)) };
+            }
             Ok(Ok(())) => {
                 let why = self.sealer.doubt().map(|why| format!(": {why}")).unwrap_or_default();
                 format!("the keys are not compared with the store's yet{why}")
@@ -55,6 +61,7 @@ impl Health for ProcessHealth {
             Err(_) => "the store does not answer within 2 s".to_owned(),
         };
         let mut troubles = vec![away];
+        troubles.extend(self.steward.troubles());
         if let Some(copy) = &self.last_good {
             let held = copy.held();
             troubles.push(format!(
@@ -68,6 +75,7 @@ impl Health for ProcessHealth {
         if let Some(copy) = &self.last_good {
             self.metrics.set_count(&LAST_GOOD, &[], copy.held());
         }
+        self.metrics.set_count(&STORE_TRUSTED, &[], usize::from(self.steward.trusted()));
         self.sampler.text()
     }
 }

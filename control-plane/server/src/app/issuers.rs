@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sealwax_acme::{AcmeIssuer, ExternalAccountBinding, IssuerSettings};
+use sealwax_acme::{AccountVault, AcmeIssuer, ExternalAccountBinding, IssuerSettings};
 use sealwax_core::budget::{Limit, Limits};
 use sealwax_core::issuer::Issuer;
 use sealwax_core::record::KeyType;
@@ -50,12 +50,14 @@ pub(super) fn build(
     store: &Arc<dyn Store>,
     sealer: &Arc<dyn Sealer>,
     clock: &Arc<dyn Clock>,
+    vault: &Arc<dyn AccountVault>,
 ) -> Result<Made, AppError> {
     let one = |settings: IssuerSettings| -> Result<Arc<AcmeIssuer>, AppError> {
         let (store, sealer, clock) = (Arc::clone(store), Arc::clone(sealer), Arc::clone(clock));
         let name = settings.name.clone();
         let built = AcmeIssuer::new(settings, store, sealer, clock);
-        Ok(Arc::new(built.map_err(|error| refused(&name, &error))?))
+        let built = built.map_err(|error| refused(&name, &error))?;
+        Ok(Arc::new(built.with_vault(Arc::clone(vault))))
     };
     let mut made = Made { issuers: Vec::new(), stagings: Vec::new(), tried: Vec::new() };
     for issuer in configured {

@@ -13,6 +13,7 @@ use super::error::AppError;
 use super::glance::ProcessFleet;
 use super::health::ProcessHealth;
 use super::parts::App;
+use super::steward::ProcessSteward;
 use crate::admin::{AdminApi, Advice, Scope, Tokens, caa_of};
 use crate::config::{Config, Listen, TlsFiles};
 use crate::edge::{EdgeApi, Readiness, Usage};
@@ -78,6 +79,7 @@ impl Listeners {
             departures: app.departures.clone(),
             health: Arc::new(ProcessHealth::new(app, stops.asked.clone())),
             fleet: Arc::new(ProcessFleet::new(app)),
+            steward: Arc::new(ProcessSteward::new(app)),
             feed: app.watch.feed.clone(),
             trail: app.watch.trail.clone(),
             advice: Arc::new(advice(config)),

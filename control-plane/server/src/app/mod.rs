@@ -3,16 +3,20 @@
 mod announcements;
 mod busiest;
 mod error;
+mod first_key;
 mod glance;
+mod ground;
 mod health;
 mod issuers;
 mod keys;
+mod late_store;
 mod listeners;
 pub(crate) mod outlook;
 mod parts;
 mod region;
 mod rewrap;
 mod sealing;
+mod steward;
 mod watch;
 
 use std::sync::Arc;
@@ -20,7 +24,7 @@ use std::time::Duration;
 
 use sealwax_core::Span;
 use sealwax_workflow::campaign::{self, CampaignSettings};
-use sealwax_workflow::{changes, sweep};
+use sealwax_workflow::{Announcer, changes, sweep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -30,8 +34,8 @@ pub use announcements::Announcements;
 use busiest::BusiestAtEdges;
 pub use error::AppError;
 use listeners::{Listeners, Stops};
-pub use parts::{App, open_store};
-pub use sealing::key_sealer;
+pub use parts::{App, WhenAbsent, open_store};
+pub use sealing::{MissingKey, key_sealer};
 use watch::ElsewhereToo;
 pub use watch::Watch;
 
@@ -83,6 +87,19 @@ pub async fn run_until(config: Config, stop: CancellationToken) -> Result<(), Ap
     let (catalog, store) = (Arc::clone(&app.catalog), Arc::clone(&app.store));
     let until = end.clone();
     tasks.spawn(async move { catalog.keep_known(store, until).await });
+    if let Some(late) = app.late.clone() {
+        let until = end.clone();
+        tasks.spawn(async move { late.arrive(until).await });
+    }
+    let announcements = Arc::clone(&app.announcements);
+    let (xds, identity) = (Arc::clone(&app.xds), Arc::clone(&app.identity));
+    let compared = move || {
+        if identity.view().standing != crate::identity::Standing::Trusted {
+            xds.keep_unknown();
+        }
+        Announcer::resync(&*announcements);
+    };
+    tasks.spawn(Arc::clone(&app.identity).serve(compared, end.clone()));
     if let Some(keeper) = app.keeper.take() {
         tasks.spawn(keeper.serve(Arc::clone(&app.store), end.clone()));
     }

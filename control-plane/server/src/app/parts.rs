@@ -2,28 +2,33 @@
 
 use std::sync::Arc;
 
+use sealwax_acme::AccountVault;
 use sealwax_core::permission::Permission;
 use sealwax_core::secret::Sealer;
 use sealwax_core::store::Store;
 use sealwax_core::{Clock, Jitter, Notifier, Span};
-use sealwax_store::{DynamoStore, RemoteSettings, Upkeep, open_embedded, open_remote};
+use sealwax_store::{
+    DynamoStore, RemoteSettings, Upkeep, embedded_exists, open_embedded, open_remote,
+};
 use sealwax_workflow::campaign::Campaigns;
 use sealwax_workflow::{Departures, Parts, Queue, Settings, Workflow};
 use sealwax_xds::{XdsConfig, XdsServer};
 
 use super::announcements::Announcements;
 use super::error::AppError;
+use super::ground::Ground;
 use super::issuers;
 use super::keys::LocalKeys;
+use super::late_store::LateStore;
 use super::outlook;
-use super::region;
 use super::sealing::ProvenSealer;
 use super::watch::{Eyes, Watch};
-use crate::accounts::Accounts;
+use crate::accounts::{Accounts, Vault};
 use crate::catalog::{CacheBounds, Catalog, CatalogParts, EdgeTenants, Serving, WildcardZones};
 use crate::certificates::Certificates;
 use crate::config::{self, Config};
 use crate::edge::Answers;
+use crate::identity::IdentityWatch;
 use crate::last_good::{Keeper, LastGood};
 use crate::metrics::{Sampler, SamplerParts};
 use crate::notify::Sinks;
@@ -72,6 +77,10 @@ pub struct App {
     pub notifier: Arc<dyn Notifier>,
     /// Whom it tells.
     pub sinks: Arc<Sinks>,
+    /// Which store it is, and whether it is the known one.
+    pub identity: Arc<IdentityWatch>,
+    /// An embedded store that was not there at the start.
+    pub(super) late: Option<Arc<LateStore>>,
     /// The store, for what is done to all of it.
     pub(super) upkeep: Arc<dyn Upkeep>,
     /// Seals and opens private keys.
@@ -91,15 +100,12 @@ impl App {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let jitter: Arc<dyn Jitter> = Arc::new(SystemJitter::default());
         let eyes = Eyes::open(Arc::clone(&clock), traces(&config.telemetry)?);
-        // Before the store: it makes the folder, and says whether there is something to serve.
-        let (last_good, keeper) = open_last_good(&config.store)?.unzip();
-        let serves = last_good.as_ref().is_some_and(LastGood::found_some);
-        let opened = Arc::new(region::open_where_it_was(&config.store, Arc::clone(&clock)).await?);
-        let upkeep = Arc::clone(&opened) as Arc<dyn Upkeep>;
-        let store: Arc<dyn Store> = eyes.store(opened);
-        let proven = Arc::new(ProvenSealer::open(config, &*store, serves).await?);
+        let Ground { store, upkeep, late, last_good, keeper, trust, identity, sealer: proven } =
+            Ground::open(config, &eyes, &clock).await?;
         let sealer = Arc::clone(&proven) as Arc<dyn Sealer>;
-        let acme = issuers::build(&config.issuers, &store, &sealer, &clock)?;
+        let vault: Arc<dyn AccountVault> =
+            Arc::new(Vault { upkeep: Arc::clone(&upkeep), metrics: eyes.metrics.clone() });
+        let acme = issuers::build(&config.issuers, &store, &sealer, &clock, &vault)?;
         let issuers = eyes.issuers(acme.issuers.clone());
         let staging = acme.tried(eyes.issuers(acme.stagings.clone()));
         let announcements = Arc::new(Announcements::default());
@@ -132,19 +138,17 @@ impl App {
             },
             settings(config),
         );
+        let accounts = Accounts::of(&acme.accounts(), vault, workflow.clone());
         let queue = Queue::new(workflow);
-        let parts =
-            CatalogParts { store: Arc::clone(&store), sealer, clock: Arc::clone(&clock), jitter };
+        let (clocks, read) = (Arc::clone(&clock), Arc::clone(&store));
+        let parts = CatalogParts { store: read, sealer, clock: clocks, jitter, trust };
         let catalog = open_catalog(parts, config, &queue, last_good.as_ref());
         let source = Arc::clone(&catalog) as Arc<dyn sealwax_xds::CertificateSource>;
         let source = eyes.source(source, config.issuance.max_wait.duration());
         let xds = Arc::new(XdsServer::new(xds_config(config), Arc::clone(&source) as _));
         announcements.connect(Arc::clone(&catalog), Arc::clone(&xds), queue.clone());
-        let seen = SamplerParts {
-            queue: queue.clone(),
-            catalog: Arc::clone(&catalog),
-            xds: Arc::clone(&xds),
-        };
+        let (entries, edges) = (Arc::clone(&catalog), Arc::clone(&xds));
+        let seen = SamplerParts { queue: queue.clone(), catalog: entries, xds: edges };
         let sampler = Sampler::new(seen, &source, eyes.metrics.clone(), &*clock);
         let watch = eyes.watch(sampler);
         Ok(Self {
@@ -159,9 +163,11 @@ impl App {
             announcements,
             watch,
             certificates,
-            accounts: Accounts::of(&acme.accounts(), &upkeep),
+            accounts,
             notifier,
             sinks,
+            identity,
+            late,
             upkeep,
             sealer: proven,
             last_good,
@@ -205,18 +211,6 @@ fn settings(config: &Config) -> Settings {
     }
 }
 
-fn open_last_good(configured: &config::Store) -> Result<Option<(LastGood, Keeper)>, AppError> {
-    match configured {
-        config::Store::Dynamodb { last_good: Some(at), .. } => {
-            let opened = LastGood::open(&at.path, at.bytes_max);
-            Ok(Some(opened.map_err(|error| AppError::LastGood(error.to_string()))?))
-        }
-        config::Store::Dynamodb { last_good: None, .. } | config::Store::Embedded { .. } => {
-            Ok(None)
-        }
-    }
-}
-
 fn serving(config: &Config) -> Serving {
     Serving {
         on_handshake: config.issuance.on_handshake,
@@ -230,8 +224,20 @@ fn xds_config(config: &Config) -> XdsConfig {
         max_wait: config.issuance.max_wait.duration(),
         max_names_per_edge: config.xds.budget_names,
         edge_budgets: config.xds.edge_budgets.clone().into_iter().collect(),
+        withdrawal_percent: usize::try_from(config.xds.withdrawal_percent).unwrap_or(100),
+        withdrawal_window: config.xds.withdrawal_window.duration(),
+        withdrawal_floor: usize::try_from(config.xds.withdrawal_floor).unwrap_or(usize::MAX),
         ..XdsConfig::default()
     }
+}
+
+/// What to do where there is no embedded store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenAbsent {
+    /// Create one.
+    Create,
+    /// Say so.
+    Refuse,
 }
 
 /// Opens the configured store; creates nothing in a remote one.
@@ -240,9 +246,15 @@ fn xds_config(config: &Config) -> XdsConfig {
 /// What keeps it from being opened.
 pub async fn open_store(
     configured: &config::Store,
+    absent: WhenAbsent,
     clock: Arc<dyn Clock>,
 ) -> Result<DynamoStore, AppError> {
     match configured {
+        config::Store::Embedded { path }
+            if absent == WhenAbsent::Refuse && !embedded_exists(path) =>
+        {
+            Err(AppError::NoStore(path.clone()))
+        }
         config::Store::Embedded { path } => Ok(open_embedded(path, clock).await?),
         config::Store::Dynamodb { table_prefix, region, endpoint_url, .. } => {
             let settings = RemoteSettings {

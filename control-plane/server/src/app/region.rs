@@ -11,7 +11,7 @@ use sealwax_core::store::StoreError;
 use sealwax_store::DynamoStore;
 
 use super::error::AppError;
-use super::parts::open_store;
+use super::parts::{WhenAbsent, open_store};
 use crate::config;
 
 /// Beside the last-good copy. No domain starts with a dot.
@@ -27,10 +27,10 @@ pub(super) async fn open_where_it_was(
     let config::Store::Dynamodb { region: None, endpoint_url: None, last_good: Some(copy), .. } =
         configured
     else {
-        return open_store(configured, clock).await;
+        return open_store(configured, WhenAbsent::Create, clock).await;
     };
     let file = copy.path.join(FILE);
-    match open_store(configured, Arc::clone(&clock)).await {
+    match open_store(configured, WhenAbsent::Create, Arc::clone(&clock)).await {
         Ok(store) => {
             remember(&file, store.region());
             Ok(store)
@@ -42,7 +42,7 @@ pub(super) async fn open_where_it_was(
             if let config::Store::Dynamodb { region, .. } = &mut there {
                 *region = Some(known);
             }
-            open_store(&there, clock).await
+            open_store(&there, WhenAbsent::Create, clock).await
         }
         Err(error) => Err(error),
     }

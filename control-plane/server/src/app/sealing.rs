@@ -20,6 +20,7 @@ use sealwax_store::{AwsEndpoint, KeySealer};
 use tokio::sync::watch;
 
 use super::error::AppError;
+use super::first_key::{LateKek, missing_key};
 use crate::config::{Config, Kek};
 
 /// How long a start waits for the proof before it goes on without.
@@ -40,14 +41,30 @@ pub(super) struct ProvenSealer {
     serves: bool,
 }
 
+/// What to do about a key-encryption key whose file is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MissingKey {
+    /// Say so.
+    Refuse,
+    /// Make one: nothing is sealed yet.
+    Create,
+    /// It comes later, with its store.
+    Await,
+}
+
 /// The configured keys, as yet unproven.
 ///
 /// # Errors
 /// A key cannot be read.
-pub async fn key_sealer(config: &Config) -> Result<KeySealer, AppError> {
-    // A key made at the first start is safe: with a store that has keys already, the proof
-    // refuses the new one.
-    let mut sealer = KeySealer::new(read(&config.kek, WhenMissing::Create).await?);
+pub async fn key_sealer(config: &Config, missing: MissingKey) -> Result<KeySealer, AppError> {
+    let current: Arc<dyn KeyEncryptionKey> = match (&config.kek, missing) {
+        (Kek::File(path), MissingKey::Await) if !path.exists() => {
+            Arc::new(LateKek::new(path.clone()))
+        }
+        (kek, MissingKey::Create) => read(kek, WhenMissing::Create).await?,
+        (kek, MissingKey::Refuse | MissingKey::Await) => read(kek, WhenMissing::Refuse).await?,
+    };
+    let mut sealer = KeySealer::new(current);
     for kek in &config.retired_keks {
         sealer = sealer.with_retired(read(kek, WhenMissing::Refuse).await?);
     }
@@ -74,7 +91,17 @@ impl ProvenSealer {
         store: &dyn Store,
         serves: bool,
     ) -> Result<Self, AppError> {
-        let keys = key_sealer(config).await?;
+        let missing = missing_key(&config.kek, store).await?;
+        Self::over(key_sealer(config, missing).await?, store, serves).await
+    }
+
+    /// The same where an embedded store that was known is not there, and its key may not be either:
+    /// edges may hold what it had.
+    pub(super) async fn open_late(config: &Config, store: &dyn Store) -> Result<Self, AppError> {
+        Self::over(key_sealer(config, MissingKey::Await).await?, store, true).await
+    }
+
+    async fn over(keys: KeySealer, store: &dyn Store, serves: bool) -> Result<Self, AppError> {
         let (proven, doubt) = (watch::Sender::new(false), Mutex::default());
         let sealer = Self { keys, proven, doubt, serves };
         match tokio::time::timeout(PROOF_WITHIN, sealer.keys.check(store)).await {
@@ -186,6 +213,7 @@ mod tests {
     use zeroize::Zeroizing;
 
     fn config(kek: &std::path::Path) -> Config {
+        LocalKek::read(&KekSource::File(kek.to_owned()), WhenMissing::Create).unwrap();
         let kek = format!("file:{}", kek.display());
         Config::load(None, [("SEALWAX__KEYS__KEK".to_owned(), kek)].into_iter()).unwrap()
     }

@@ -76,7 +76,8 @@ impl StandingCache {
             Standing::Ready(_)
             | Standing::Waiting { .. }
             | Standing::Failed { .. }
-            | Standing::Unknown => None,
+            | Standing::Unknown
+            | Standing::Gone => None,
         }
     }
 
@@ -100,7 +101,7 @@ impl StandingCache {
                 let until = next_attempt_at.map_or(short, |at| at.since(now));
                 self.negative(domain, keep(short.min(until)));
             }
-            Standing::Unknown => self.negative(domain, keep(short)),
+            Standing::Unknown | Standing::Gone => self.negative(domain, keep(short)),
             // On its way: every look must see the newest state.
             Standing::Waiting { .. } => {
                 self.certificates.invalidate(domain);
@@ -147,7 +148,9 @@ impl StandingCache {
 fn weight(name: &DomainName, standing: &Standing) -> u32 {
     let certificate = match standing {
         Standing::Ready(held) => held.bytes,
-        Standing::Waiting { .. } | Standing::Failed { .. } | Standing::Unknown => 0,
+        Standing::Waiting { .. } | Standing::Failed { .. } | Standing::Unknown | Standing::Gone => {
+            0
+        }
     };
     let tenant = standing.tenant().map_or(0, str::len);
     u32::try_from(name.as_str().len() + ENTRY_BYTES + tenant + certificate).unwrap_or(u32::MAX)

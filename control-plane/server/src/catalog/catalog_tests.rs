@@ -54,6 +54,12 @@ impl Store for Watched {
     async fn remove(&self, domain: &DomainName, version: RecordVersion) -> Result<(), StoreError> {
         self.inner.remove(domain, version).await
     }
+    async fn was_removed(&self, domains: &[DomainName]) -> Result<Vec<bool>, StoreError> {
+        if self.away.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable { detail: "away".into() });
+        }
+        self.inner.was_removed(domains).await
+    }
     async fn due(
         &self,
         now: Timestamp,
@@ -119,6 +125,7 @@ impl Sealer for OpenSealer {
 struct Fixture {
     store: Arc<Watched>,
     catalog: Arc<Catalog>,
+    trust: Trust,
 }
 
 const EDGE: &str = "edge-1";
@@ -142,18 +149,20 @@ fn fixture_with(serving: Serving) -> Fixture {
 }
 
 fn fixture_over(store: Arc<Watched>, serving: Serving) -> Fixture {
+    let trust = Trust::default();
     let parts = CatalogParts {
         store: Arc::clone(&store) as Arc<dyn Store>,
         sealer: Arc::new(OpenSealer),
         clock: Arc::new(SystemClock),
         jitter: Arc::new(SystemJitter::default()),
+        trust: trust.clone(),
     };
     let bounds = CacheBounds {
         bytes: 1 << 20,
         certificate_life: Span::from_secs(600),
         negative_life: Span::from_secs(60),
     };
-    Fixture { store, catalog: Arc::new(Catalog::new(parts, bounds, serving)) }
+    Fixture { store, catalog: Arc::new(Catalog::new(parts, bounds, serving)), trust }
 }
 
 fn name(text: &str) -> DomainName {
@@ -224,7 +233,7 @@ async fn a_strangers_name_costs_one_read_however_often_it_is_asked_for() {
     let fixture = fixture();
     let domain = name("stranger.example.com");
     for _ in 0..10 {
-        assert!(matches!(fixture.catalog.lookup(EDGE, &domain).await, Lookup::Absent));
+        assert!(matches!(fixture.catalog.lookup(EDGE, &domain).await, Lookup::Missing));
     }
     assert_eq!(fixture.loads(), 1);
     fixture.register(&domain).await;
@@ -242,7 +251,7 @@ async fn a_crowd_that_asks_at_once_shares_its_reads() {
         asked.spawn(async move { catalog.lookup(EDGE, &domain).await });
     }
     while let Some(answer) = asked.join_next().await {
-        assert!(matches!(answer, Ok(Lookup::Absent)));
+        assert!(matches!(answer, Ok(Lookup::Missing)));
     }
     assert_eq!(fixture.store.names.load(Ordering::SeqCst), 100, "one load a name");
     assert!(fixture.loads() < 20, "many names a read: {}", fixture.loads());
@@ -382,8 +391,41 @@ async fn refusal_of(fixture: &Fixture, domain: &DomainName) -> LifecycleEvent {
     seen.await.unwrap()
 }
 
+#[path = "evidence_tests.rs"]
+mod evidence_tests;
 #[path = "serving_tests.rs"]
 mod serving_tests;
 
 #[path = "strangers_tests.rs"]
 mod strangers_tests;
+
+#[tokio::test]
+async fn a_visit_asks_again_for_what_an_outage_stopped_but_not_at_once() {
+    let fixture = fixture();
+    for (age, held) in [(1, false), (6, true)] {
+        let domain = name(&format!("d{age}.example.com"));
+        fixture.register(&domain).await;
+        let names = std::slice::from_ref(&domain);
+        let stored = fixture.store.inner.load(names).await.unwrap().remove(0).unwrap().stored;
+        let ago = SystemClock.now() - Span::from_secs(age);
+        let cause = sealwax_core::Cause::PlatformUnavailable;
+        let jitter = SystemJitter::default();
+        let stalled = sealwax_core::apply::stalled(stored.record, cause, "500", None, ago, &jitter);
+        let record = DomainRecord { updated_at: ago, ..stalled };
+        let change = Change::of(record, Expected::Version(stored.version));
+        fixture.store.write(change).await.unwrap();
+        for _ in 0..2 {
+            let found = fixture.catalog.lookup(EDGE, &domain).await;
+            assert_eq!(matches!(found, Lookup::Pending), held, "after {age} s");
+            assert_eq!(fixture.catalog.peek(EDGE, &domain).is_none(), held, "after {age} s");
+        }
+        // Where a visit asks for nothing, a visitor is not told to wait either.
+        let scheduled = Serving { on_handshake: false, ..Serving::default() };
+        let scheduled = fixture_over(Arc::clone(&fixture.store), scheduled).catalog;
+        let told =
+            crate::edge::Readiness::ready(&*scheduled, &sealwax_xds::Peer::Unproved, &domain);
+        let told = told.await.unwrap().answer;
+        let failed = matches!(told, sealwax_protocol::edge::CertificateAnswer::Failed { .. });
+        assert!(failed, "after {age} s: {told:?}");
+    }
+}

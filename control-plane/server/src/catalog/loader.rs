@@ -213,7 +213,7 @@ impl Shared {
                     tracing::warn!(%error, names = batch.len(), "certificates could not be loaded");
                 }
                 for domain in batch {
-                    let known = self.last_good_of(domain).await;
+                    let known = self.known(domain).await;
                     self.tell(domain, &known.map_or(Load::StoreAway, Load::Found));
                 }
                 return;
@@ -230,12 +230,12 @@ impl Shared {
         *failing = failed.then(|| (failing.map_or(now, |(since, _)| since), now));
     }
 
-    /// Only what is not in memory, where it is newer, and may be served.
-    async fn last_good_of(&self, domain: &DomainName) -> Option<Standing> {
-        let copy = self.last_good.get()?;
-        if self.cache.stale(domain).is_some() {
-            return None;
+    /// What is known from before and may be served: from memory, else from the last-good copy.
+    async fn known(&self, domain: &DomainName) -> Option<Standing> {
+        if let Some(in_memory) = self.cache.stale(domain) {
+            return Some(in_memory);
         }
+        let copy = self.last_good.get()?;
         let (entry, now) = (copy.find(domain).await?, self.parts.clock.now());
         let standing = standing::read(Some(entry), &*self.parts.sealer, now).await;
         self.cache.remember_stale(domain, &standing);
@@ -244,10 +244,17 @@ impl Shared {
 
     async fn settle(&self, domain: &DomainName, entry: Option<Entry>) {
         let now = self.parts.clock.now();
-        if let Some(copy) = self.last_good.get() {
+        if let Some(copy) = self.last_good.get()
+            && self.parts.trust.acts()
+        {
             copy.loaded(domain, entry.as_ref());
         }
-        let standing = standing::read(entry, &*self.parts.sealer, now).await;
+        let told = standing::read(entry, &*self.parts.sealer, now).await;
+        let (standing, kept) = match self.kept(domain, &told).await {
+            Some(Standing::Gone) => (Standing::Gone, false),
+            Some(known) => (known, true),
+            None => (told, false),
+        };
         {
             let mut loading = self.loading();
             if let Some(loading) = loading.get_mut(domain)
@@ -256,9 +263,43 @@ impl Shared {
             {
                 return;
             }
-            self.cache.remember(domain, &standing);
+            if kept {
+                // The next look asks the store again.
+                self.cache.remember_stale(domain, &standing);
+            } else {
+                self.cache.remember(domain, &standing);
+            }
         }
         self.tell(domain, &Load::Found(standing));
+    }
+
+    /// What is served although the store does not say so, or [`Standing::Gone`] if it is known from
+    /// before and was removed. A store that has nothing of a name takes
+    /// nothing away without a trace of its removal, and one that may be the wrong one takes nothing
+    /// away at all.
+    async fn kept(&self, domain: &DomainName, told: &Standing) -> Option<Standing> {
+        let acts = self.parts.trust.acts();
+        if acts && !matches!(told, Standing::Unknown) {
+            return None;
+        }
+        let copied = self.last_good.get().is_some_and(|copy| !acts || copy.holds(domain));
+        if !copied && self.cache.stale(domain).is_none() {
+            return None;
+        }
+        let known = self.known(domain).await?;
+        if acts {
+            let traces = self.parts.store.was_removed(std::slice::from_ref(domain)).await;
+            let removed = traces.is_ok_and(|found| found == [true]);
+            return Some(if removed { Standing::Gone } else { known });
+        }
+        match (told, &known) {
+            (Standing::Ready(told), Standing::Ready(known))
+                if told.facts.not_after >= known.facts.not_after =>
+            {
+                None
+            }
+            _ => Some(known),
+        }
     }
 
     fn tell(&self, domain: &DomainName, load: &Load) {

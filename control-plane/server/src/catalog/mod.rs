@@ -18,6 +18,7 @@ mod readiness;
 mod revisits;
 mod serving;
 mod standing;
+mod wildcards;
 
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -28,9 +29,10 @@ use sealwax_core::store::Store;
 use sealwax_core::{Clock, Jitter, Timestamp};
 use sealwax_protocol::DomainName;
 use sealwax_workflow::{Ask, Lane, Queue};
-use sealwax_xds::{CertificateSource, Lookup};
+use sealwax_xds::{CertificateSource, Lookup, Removed};
 use tokio_util::sync::CancellationToken;
 
+use crate::identity::Trust;
 use crate::last_good::LastGood;
 
 pub use cache::CacheBounds;
@@ -41,6 +43,7 @@ use loader::{Line, Load, Loader};
 use revisits::Revisits;
 pub use serving::{EdgeTenants, Serving, WildcardZones};
 pub use standing::{Held, Standing};
+use wildcards::Wildcards;
 
 /// What the catalog is made of.
 pub struct CatalogParts {
@@ -52,6 +55,8 @@ pub struct CatalogParts {
     pub clock: Arc<dyn Clock>,
     /// Spreads negative answers.
     pub jitter: Arc<dyn Jitter>,
+    /// Whether the store's silence may be acted on.
+    pub trust: Trust,
 }
 
 /// How the set of registered names stands.
@@ -74,6 +79,9 @@ pub struct Catalog {
     revisits: Revisits,
     serving: Serving,
     filling: Filling,
+    store: Arc<dyn Store>,
+    trust: Trust,
+    wildcards: Wildcards,
 }
 
 impl Catalog {
@@ -81,11 +89,14 @@ impl Catalog {
     #[must_use]
     pub fn new(parts: CatalogParts, bounds: CacheBounds, serving: Serving) -> Self {
         let clock = Arc::clone(&parts.clock);
+        let (store, trust) = (Arc::clone(&parts.store), parts.trust.clone());
         let cache =
             Arc::new(StandingCache::new(bounds, Arc::clone(&clock), Arc::clone(&parts.jitter)));
         let loader = Loader::start(parts, Arc::clone(&cache));
         let (demand, revisits) = (OnceLock::new(), Revisits::default());
-        Self { cache, loader, clock, demand, revisits, serving, filling: Filling::default() }
+        let filling = Filling::default();
+        let wildcards = Wildcards::default();
+        Self { cache, loader, clock, demand, revisits, serving, filling, store, trust, wildcards }
     }
 
     /// Where demand goes. Until this is called nothing is demanded.
@@ -204,7 +215,7 @@ impl Catalog {
         let own = self.standing(domain).await;
         if let Some(own) = &own {
             if !self.allows(edge, own) {
-                return Some(Standing::Unknown);
+                return Some(Standing::Gone);
             }
             self.ask(domain, own, lane);
             if self.serveable(own).is_some() {
@@ -223,6 +234,7 @@ impl Catalog {
 
     fn ask(&self, domain: &DomainName, standing: &Standing, lane: Lane) {
         let waits = matches!(standing, Standing::Waiting { idle: true, .. })
+            || standing.may_be_asked_for(self.now())
             || matches!(standing, Standing::Ready(held) if held.due(self.clock.now()));
         if self.serving.on_handshake
             && (waits || (standing.is_doubted() && self.revisits.admits(domain)))
@@ -235,12 +247,17 @@ impl Catalog {
     /// Whether an edge may know of a domain that stands so.
     fn allows(&self, edge: Option<&[&str]>, standing: &Standing) -> bool {
         let may = |node_id: &&str| self.serving.tenants.may_serve(node_id, standing.tenant());
-        matches!(standing, Standing::Unknown) || edge.is_none_or(|ids| ids.iter().any(may))
+        matches!(standing, Standing::Unknown | Standing::Gone)
+            || edge.is_none_or(|ids| ids.iter().any(may))
     }
 
     /// Whether a zone that stands so has a certificate for the names right below it.
     fn covers(&self, zone: &DomainName, standing: &Standing) -> bool {
-        self.serveable(standing).is_some_and(|held| serving::is_wildcard(zone, held))
+        let held = self.serveable(standing).filter(|held| serving::is_wildcard(zone, held));
+        if let Some(held) = held {
+            self.wildcards.served(zone, held.served.version());
+        }
+        held.is_some()
     }
 
     fn serveable<'a>(&self, standing: &'a Standing) -> Option<&'a Arc<Held>> {
@@ -249,7 +266,8 @@ impl Catalog {
             Standing::Ready(_)
             | Standing::Waiting { .. }
             | Standing::Failed { .. }
-            | Standing::Unknown => None,
+            | Standing::Unknown
+            | Standing::Gone => None,
         }
     }
 
@@ -270,9 +288,33 @@ impl Catalog {
             }
             // Expired during an outage and being renewed: better held than served.
             Standing::Ready(_) => Lookup::Pending,
-            Standing::Waiting { idle: true, .. } if !self.serving.on_handshake => Lookup::Absent,
+            Standing::Waiting { idle: true, .. } if !self.serving.on_handshake => self.refusal(),
             Standing::Waiting { .. } => Lookup::Pending,
-            Standing::Failed { .. } | Standing::Unknown => Lookup::Absent,
+            // Asked for again just now: held until something comes of it.
+            Standing::Failed { .. }
+                if self.serving.on_handshake && standing.may_be_asked_for(self.now()) =>
+            {
+                Lookup::Pending
+            }
+            Standing::Failed { .. } | Standing::Gone => self.refusal(),
+            Standing::Unknown => Lookup::Missing,
+        }
+    }
+
+    /// What a store says that may be the wrong one is no evidence.
+    fn refusal(&self) -> Lookup {
+        if self.trust.acts() { Lookup::Absent } else { Lookup::Missing }
+    }
+
+    /// Whether the store has the trace of a removal of exactly this domain.
+    async fn has_trace(&self, domain: &DomainName) -> Removed {
+        match self.store.was_removed(std::slice::from_ref(domain)).await {
+            Ok(found) if found == [true] => Removed::Yes,
+            Ok(_) => Removed::No,
+            Err(error) => {
+                tracing::debug!(%domain, %error, "whether it was removed is asked again");
+                Removed::NotKnown
+            }
         }
     }
 }
@@ -293,15 +335,18 @@ impl CertificateSource for Catalog {
             None => return None,
         };
         if !self.allows(Some(&[node_id]), &own) {
-            return Some(Lookup::Absent);
+            return Some(self.answer(&Standing::Gone));
         }
         match own {
             // Demand is for lookup alone to start.
             ref doubted if doubted.is_doubted() && self.revisits.may_admit(name) => return None,
             Standing::Waiting { .. } => return None,
+            ref stalled @ Standing::Failed { .. } if stalled.may_be_asked_for(self.now()) => {
+                return None;
+            }
             Standing::Ready(ref held) if held.due(self.now()) => return None,
             Standing::Ready(_) => return Some(self.answer(&own)),
-            Standing::Failed { .. } | Standing::Unknown => {}
+            Standing::Failed { .. } | Standing::Unknown | Standing::Gone => {}
         }
         let Some(zone) = self.serving.wildcard_zones.above(name) else {
             if stranger {
@@ -312,6 +357,29 @@ impl CertificateSource for Catalog {
         let covering = self.cache.fresh(zone)?;
         let covers = self.covers(zone, &covering) && self.allows(Some(&[node_id]), &covering);
         Some(self.answer(if covers { &covering } else { &own }))
+    }
+
+    async fn removed(&self, name: &DomainName, version: &str) -> Removed {
+        if !self.trust.acts() {
+            // When it is trusted, everything is looked at again.
+            return Removed::No;
+        }
+        let own = self.has_trace(name).await;
+        if own != Removed::No {
+            return own;
+        }
+        // What a wildcard covered goes with it, and nothing else does: a name whose own record was
+        // lost had another certificate.
+        let zone = self.serving.wildcard_zones.above(name);
+        let Some(zone) = zone.filter(|zone| self.wildcards.was(zone, version)) else {
+            return Removed::No;
+        };
+        match self.standing(zone).await {
+            None => Removed::NotKnown,
+            Some(Standing::Unknown) => self.has_trace(zone).await,
+            Some(covering) if self.covers(zone, &covering) => Removed::No,
+            Some(_) => Removed::Yes,
+        }
     }
 
     fn rejected(&self, name: &DomainName, version: &str, node_id: &str, detail: &str) {

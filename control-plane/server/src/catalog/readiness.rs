@@ -36,6 +36,14 @@ impl Readiness for Catalog {
             // No request of a visitor's brings it a certificate: nothing to wait for.
             return Ok(Ready { answer: CertificateAnswer::Denied, max_age: UNKNOWN_AGE });
         }
+        if let Standing::Failed { .. } = standing
+            && !self.serving.on_handshake
+            && standing.may_be_asked_for(self.now())
+        {
+            // Nor here: an outage is over, and the schedule has its turn.
+            let answer = CertificateAnswer::Failed { retry_after: FAILED_AGE.secs() };
+            return Ok(Ready { answer, max_age: FAILED_AGE });
+        }
         Ok(answer(domain, &standing, self.now()))
     }
 }
@@ -54,16 +62,21 @@ fn answer(domain: &DomainName, standing: &Standing, now: Timestamp) -> Ready {
             max_age: READY_AGE.min(held.facts.not_after.since(now)),
         },
         Standing::Ready(_) | Standing::Waiting { .. } => pending,
+        // Asked for again just now.
+        Standing::Failed { .. } if standing.may_be_asked_for(now) => pending,
         Standing::Failed { denied: true, .. } => {
             Ready { answer: CertificateAnswer::Denied, max_age: FAILED_AGE }
         }
-        Standing::Failed { next_attempt_at, .. } => {
-            let wait = next_attempt_at.map_or(FAILED_AGE, |at| at.since(now));
+        Standing::Failed { next_attempt_at, visit_at, .. } => {
+            let next = next_attempt_at.iter().chain(visit_at).copied().min();
+            let wait = next.map_or(FAILED_AGE, |at| at.since(now));
             Ready {
                 answer: CertificateAnswer::Failed { retry_after: wait.secs().max(1) },
                 max_age: FAILED_AGE.min(wait).max(PENDING_AGE),
             }
         }
-        Standing::Unknown => Ready { answer: CertificateAnswer::Unknown, max_age: UNKNOWN_AGE },
+        Standing::Unknown | Standing::Gone => {
+            Ready { answer: CertificateAnswer::Unknown, max_age: UNKNOWN_AGE }
+        }
     }
 }

@@ -25,7 +25,7 @@ async fn serves(fixture: &Fixture, asked: &str, of: &str) -> bool {
             assert_eq!(found.version(), known.version(), "{asked}");
             found.name().as_str() == of
         }
-        (Lookup::Absent, Some(Lookup::Absent)) => false,
+        (Lookup::Absent, Some(Lookup::Absent)) | (Lookup::Missing, Some(Lookup::Missing)) => false,
         (looked_up, peeked) => panic!("{asked}: {looked_up:?}, {peeked:?}"),
     }
 }
@@ -82,6 +82,30 @@ async fn a_wildcard_in_memory_serves_while_the_store_is_away() {
         fixture.catalog.lookup(EDGE, &name("new.example.com")).await,
         Lookup::Ready(_)
     ));
+}
+
+/// INV-23
+#[tokio::test]
+async fn a_zone_takes_its_wildcard_with_it_and_no_certificate_that_was_a_names_own() {
+    let fixture = wildcards();
+    let (zone, covered) = (name("example.com"), name("a.example.com"));
+    fixture.register(&zone).await;
+    fixture.certify_for(&zone, &["example.com", "*.example.com"]).await;
+    let Lookup::Ready(wildcard) = fixture.catalog.lookup(EDGE, &covered).await else {
+        panic!("not served")
+    };
+    let asked = fixture.catalog.removed(&covered, wildcard.version()).await;
+    assert_eq!(asked, Removed::No, "it is there");
+    fixture.certify_for(&zone, &["example.com"]).await;
+    fixture.catalog.forget(&zone);
+    let asked = fixture.catalog.removed(&covered, wildcard.version()).await;
+    assert_eq!(asked, Removed::Yes, "the zone has none any more");
+    assert_eq!(fixture.catalog.removed(&covered, "its own").await, Removed::No);
+    let names = std::slice::from_ref(&zone);
+    let version = fixture.store.load(names).await.unwrap().remove(0).unwrap().stored.version;
+    fixture.store.remove(&zone, version).await.unwrap();
+    fixture.catalog.forget(&zone);
+    assert_eq!(fixture.catalog.removed(&covered, "its own").await, Removed::No, "nor its trace");
 }
 
 #[tokio::test]

@@ -31,6 +31,8 @@ pub enum Standing {
     Failed {
         /// When it is tried again.
         next_attempt_at: Option<Timestamp>,
+        /// An outage stopped it: from when on a visit may ask again.
+        visit_at: Option<Timestamp>,
         /// The platform said no.
         denied: bool,
         /// The platform says that it is gone: a visit is reason to ask again.
@@ -38,8 +40,10 @@ pub enum Standing {
         /// Whose it is.
         tenant: Option<Arc<str>>,
     },
-    /// It is not registered.
+    /// The store has nothing of it: it is not registered, or the store lost it.
     Unknown,
+    /// It may not be served, and something says so: it was removed, or is another edge's.
+    Gone,
 }
 
 /// A certificate ready to be served.
@@ -63,18 +67,24 @@ impl Standing {
         match self {
             Self::Ready(held) => held.tenant.as_deref(),
             Self::Waiting { tenant, .. } | Self::Failed { tenant, .. } => tenant.as_deref(),
-            Self::Unknown => None,
+            Self::Unknown | Self::Gone => None,
         }
     }
 }
 
 impl Standing {
+    /// An outage stopped it, and a visit may ask again now.
+    #[must_use]
+    pub fn may_be_asked_for(&self, now: Timestamp) -> bool {
+        matches!(self, Self::Failed { visit_at: Some(at), .. } if *at <= now)
+    }
+
     /// The platform said that it is gone, so nothing is done for it until it says otherwise.
     pub(super) fn is_doubted(&self) -> bool {
         match self {
             Self::Ready(held) => held.parked,
             Self::Failed { gone, .. } => *gone,
-            Self::Waiting { .. } | Self::Unknown => false,
+            Self::Waiting { .. } | Self::Unknown | Self::Gone => false,
         }
     }
 }
@@ -93,7 +103,7 @@ pub(super) async fn read(entry: Option<Entry>, sealer: &dyn Sealer, now: Timesta
     let Some(entry) = entry else { return Standing::Unknown };
     let record = entry.stored.record;
     if record.removed {
-        return Standing::Unknown;
+        return Standing::Gone;
     }
     if let Some(certificate) = entry.certificate {
         match open(&record, &certificate, sealer, now).await {
@@ -113,6 +123,7 @@ fn without_certificate(record: &DomainRecord) -> Standing {
             let failure = record.failure.as_ref();
             Standing::Failed {
                 next_attempt_at: failure.and_then(|failure| failure.next_attempt_at),
+                visit_at: record.visit_at(),
                 denied: failure.is_some_and(|failure| {
                     matches!(failure.cause, Cause::PlatformDenied | Cause::PlatformGone)
                 }),

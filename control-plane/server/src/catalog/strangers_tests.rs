@@ -52,10 +52,10 @@ async fn a_flood_of_strangers_costs_no_call_of_the_store_whether_it_is_there_or_
     for n in 0..FLOOD {
         fixture.store.away.store(n >= FLOOD / 2, Ordering::SeqCst);
         let peeked = fixture.catalog.peek(EDGE, &stranger(n));
-        assert!(matches!(peeked, Some(Lookup::Absent)), "at once: {peeked:?}");
+        assert!(matches!(peeked, Some(Lookup::Missing)), "at once: {peeked:?}");
         if n % 100 == 0 {
             let found = fixture.catalog.lookup(EDGE, &stranger(n)).await;
-            assert!(matches!(found, Lookup::Absent), "{found:?}");
+            assert!(matches!(found, Lookup::Missing), "{found:?}");
             let told = fixture.catalog.ready(&Peer::Unproved, &stranger(n)).await.unwrap();
             assert!(matches!(told.answer, CertificateAnswer::Unknown), "{told:?}");
         }
@@ -75,13 +75,13 @@ async fn a_registration_counts_when_it_is_announced_and_a_removal_by_an_exact_lo
     let _filling = filled(&fixture).await;
     let domain = name("new.example.com");
     fixture.register(&domain).await;
-    assert!(matches!(fixture.catalog.lookup(EDGE, &domain).await, Lookup::Absent));
+    assert!(matches!(fixture.catalog.lookup(EDGE, &domain).await, Lookup::Missing));
     fixture.catalog.forget(&domain);
     assert!(matches!(fixture.catalog.lookup(EDGE, &domain).await, Lookup::Pending));
     let stored = fixture.store.load(std::slice::from_ref(&domain)).await.unwrap().remove(0);
     fixture.store.remove(&domain, stored.unwrap().stored.version).await.unwrap();
     fixture.catalog.forget(&domain);
-    assert!(matches!(fixture.catalog.lookup(EDGE, &domain).await, Lookup::Absent));
+    assert!(matches!(fixture.catalog.lookup(EDGE, &domain).await, Lookup::Missing));
 }
 
 #[tokio::test(start_paused = true)]
@@ -96,13 +96,13 @@ async fn after_an_interrupted_change_log_nobody_is_refused_unread_until_the_set_
     assert!(matches!(fixture.catalog.lookup(EDGE, &domain).await, Lookup::Pending));
     // While the store is away the set counts as it was filled last.
     away(&fixture).await;
-    assert!(matches!(fixture.catalog.lookup(EDGE, &stranger(1)).await, Lookup::Absent));
+    assert!(matches!(fixture.catalog.lookup(EDGE, &stranger(1)).await, Lookup::Missing));
     fixture.store.away.store(false, Ordering::SeqCst);
     until_filled(&fixture).await;
     let RegisteredNames { names, .. } = fixture.catalog.registered_names();
     assert_eq!(names, 1);
     let reads = fixture.loads();
-    assert!(matches!(fixture.catalog.lookup(EDGE, &stranger(2)).await, Lookup::Absent));
+    assert!(matches!(fixture.catalog.lookup(EDGE, &stranger(2)).await, Lookup::Missing));
     assert_eq!(fixture.loads(), reads);
 }
 
@@ -115,8 +115,8 @@ async fn before_the_set_is_filled_and_with_the_store_away_few_strangers_are_held
     for n in 0..2_000 {
         match fixture.catalog.lookup(EDGE, &stranger(n)).await {
             Lookup::Unavailable => held += 1,
-            Lookup::Absent => {}
-            other @ (Lookup::Ready(_) | Lookup::Pending) => panic!("{other:?}"),
+            Lookup::Missing => {}
+            other @ (Lookup::Ready(_) | Lookup::Pending | Lookup::Absent) => panic!("{other:?}"),
         }
     }
     assert!((200..=256).contains(&held), "{held}");
@@ -178,7 +178,7 @@ async fn a_wildcard_covers_names_that_are_not_in_the_set() {
     fixture.store.away.store(false, Ordering::SeqCst);
     assert!(matches!(fixture.catalog.lookup(EDGE, &below).await, Lookup::Ready(_)));
     assert!(matches!(fixture.catalog.peek(EDGE, &below), Some(Lookup::Ready(_))));
-    assert!(matches!(fixture.catalog.peek(EDGE, &stranger(1)), Some(Lookup::Absent)));
+    assert!(matches!(fixture.catalog.peek(EDGE, &stranger(1)), Some(Lookup::Missing)));
 }
 
 #[tokio::test]

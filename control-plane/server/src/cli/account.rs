@@ -1,4 +1,4 @@
-//! `sealwax account rollover|contact`
+//! `sealwax account rollover|contact|reset`
 
 use http::Method;
 
@@ -17,6 +17,7 @@ pub(super) async fn run(
 ) -> Outcome {
     let (issuer, word, done) = match command {
         AccountCommand::Rollover { issuer } => (issuer, "rollover", "has a new key"),
+        AccountCommand::Reset { issuer } => (issuer, "reset", "is the account now"),
         AccountCommand::Contact { issuer } => (issuer, "contact", "has the configured contact"),
     };
     let path = ["v1", "issuers", issuer.as_str(), "account", word];

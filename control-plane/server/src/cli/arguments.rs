@@ -62,7 +62,7 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: CertCommand,
     },
-    /// Give an issuer's ACME account another key or contact.
+    /// Give an issuer's ACME account another key or contact, or register a new one.
     Account {
         #[command(subcommand)]
         command: AccountCommand,
@@ -119,6 +119,9 @@ pub(super) enum StoreCommand {
     Init(Serve),
     /// Show the table and its indexes.
     Status(Serve),
+    /// Take the store that is there for the right one, in place of the one that was known: asks
+    /// the control plane.
+    Accept,
     /// Move every private key under [keys] kek; needs the earlier keys in [keys] retired. Goes on
     /// where an earlier run stopped.
     RewrapKeys(Serve),
@@ -146,6 +149,11 @@ pub(super) enum AccountCommand {
     },
     /// Tell the CA the configured contact.
     Contact {
+        /// The [[issuer]]'s name.
+        issuer: String,
+    },
+    /// Forget an account that the CA no longer has or has closed, and register anew.
+    Reset {
         /// The [[issuer]]'s name.
         issuer: String,
     },

@@ -333,4 +333,5 @@ async fn an_account_is_changed_by_its_issuers_name() {
     let world = world(None).await;
     assert_eq!(world.run("account rollover other").await.0, NOT_FOUND);
     assert_eq!(world.run("account contact other").await.0, NOT_FOUND);
+    assert_eq!(world.run("account reset other").await.0, NOT_FOUND);
 }

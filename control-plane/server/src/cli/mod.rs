@@ -14,6 +14,7 @@ mod doctor;
 mod domains;
 mod exit;
 mod explain;
+mod guard;
 mod import;
 mod output;
 mod progress;
@@ -27,7 +28,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use arguments::{Arguments, Command, DocsCommand, DomainCommand, EnvoyCommand};
+use arguments::{Arguments, Command, DocsCommand, DomainCommand, EnvoyCommand, StoreCommand};
 use exit::{Failed, Outcome};
 use output::Output;
 
@@ -78,7 +79,9 @@ async fn run(arguments: Arguments, output: &mut Output) -> Outcome {
         Command::Envoy { command } => match command {
             EnvoyCommand::Bootstrap(values) => bootstrap::print(output, *values),
             EnvoyCommand::Certs(values) => certs::make(output, values),
+            EnvoyCommand::Release(of) => guard::release(&client()?, output, of.unknown).await,
         },
+        Command::Store { command: StoreCommand::Accept } => guard::accept(&client()?, output).await,
         Command::Store { command } => Box::pin(store::run(output, &command)).await,
         Command::Doctor(doctor) => Box::pin(doctor::run(&client()?, output, &doctor)).await,
         Command::Simulate(asked) => simulate::run(output, &asked),

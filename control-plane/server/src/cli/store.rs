@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use sealwax_core::Clock as _;
+use sealwax_core::identity::{IDENTITY_DOCUMENT, StoreIdentity};
+use sealwax_core::store::{Store as _, StoreError};
 use sealwax_store::{
     CopyProgress, DynamoStore, Initialized, RewrapProgress, TableFacts, copy_store, rewrap_keys,
 };
@@ -14,39 +17,85 @@ use super::output::Output;
 use super::progress::Progress;
 use super::serve::load;
 use super::table::table;
-use crate::app::{key_sealer, open_store};
+use crate::app::{MissingKey, WhenAbsent, key_sealer, open_store};
 use crate::config::Config;
+use crate::identity::{Places, put_identity, random_id};
 use crate::system::SystemClock;
 
 pub(super) async fn run(output: &mut Output, command: &StoreCommand) -> Outcome {
     match command {
         StoreCommand::Init(at) => {
-            let (_, store) = open(at.config.as_deref()).await?;
-            initialized(output, &store, &store.init().await.map_err(failed)?)
+            let config = load(at.config.as_deref())?;
+            let store = open(&config, WhenAbsent::Create).await?;
+            let done = store.init().await.map_err(failed)?;
+            initialized(output, &store, &done, &named(&config, &store).await?)
         }
         StoreCommand::Status(at) => {
-            let (_, store) = open(at.config.as_deref()).await?;
+            let store = open(&load(at.config.as_deref())?, WhenAbsent::Refuse).await?;
             facts(output, store.facts().await.map_err(failed)?)
         }
         StoreCommand::RewrapKeys(at) => rewrap(output, at.config.as_deref()).await,
         StoreCommand::Copy(copy) => self::copy(output, copy).await,
+        // Asked of the control plane.
+        StoreCommand::Accept => Ok(()),
     }
 }
 
-async fn open(file: Option<&Path>) -> Result<(Config, DynamoStore), Failed> {
-    let config = load(file)?;
-    let store = open_store(&config.store, Arc::new(SystemClock)).await.map_err(failed)?;
-    Ok((config, store))
+async fn open(config: &Config, absent: WhenAbsent) -> Result<DynamoStore, Failed> {
+    open_store(&config.store, absent, Arc::new(SystemClock)).await.map_err(failed)
 }
 
-fn initialized(output: &mut Output, store: &DynamoStore, done: &Initialized) -> Outcome {
+/// The store's id, which it is given now if it has none, and the one this machine knew.
+struct Named {
+    id: String,
+    known: Option<String>,
+}
+
+async fn named(config: &Config, store: &DynamoStore) -> Result<Named, Failed> {
+    let known = Places::of(config).read().map(|known| known.id);
+    let found = store.document(IDENTITY_DOCUMENT).await.map_err(failed)?;
+    let id = match found {
+        Some(found) => serde_json::from_str::<StoreIdentity>(&found.text).map_err(failed)?.id,
+        None => {
+            let id = random_id().map_err(failed)?;
+            let identity = StoreIdentity::new(id.clone(), SystemClock.now());
+            match put_identity(store, 0, &identity, &SystemClock).await {
+                // A control plane was faster.
+                Err(StoreError::Lost { .. }) => store
+                    .document(IDENTITY_DOCUMENT)
+                    .await
+                    .map_err(failed)?
+                    .and_then(|found| serde_json::from_str::<StoreIdentity>(&found.text).ok())
+                    .map_or(id, |found| found.id),
+                Ok(()) => id,
+                Err(error) => return Err(failed(error)),
+            }
+        }
+    };
+    Ok(Named { id, known })
+}
+
+fn initialized(
+    output: &mut Output,
+    store: &DynamoStore,
+    done: &Initialized,
+    named: &Named,
+) -> Outcome {
     if output.json {
         return output.value(done);
     }
     let table = store.table();
     let made = if done.created { "created" } else { "was there already" };
     let recovery = if done.recovery { "on" } else { "not offered by this endpoint" };
-    output.text(&format!("table {table}: {made}\npoint-in-time recovery: {recovery}\n"))
+    output.text(&format!("table {table}: {made}\npoint-in-time recovery: {recovery}\n"))?;
+    match &named.known {
+        Some(known) if *known != named.id => output.text(&format!(
+            "store {}: this machine used {known} before. Control planes take nothing from edges on \
+             this store's word until `sealwax store accept` is run against one of them\n",
+            named.id
+        )),
+        _ => output.text(&format!("store {}\n", named.id)),
+    }
 }
 
 fn facts(output: &mut Output, facts: TableFacts) -> Outcome {
@@ -61,8 +110,9 @@ fn facts(output: &mut Output, facts: TableFacts) -> Outcome {
 }
 
 async fn rewrap(output: &mut Output, file: Option<&Path>) -> Outcome {
-    let (config, store) = open(file).await?;
-    let sealer = key_sealer(&config).await.map_err(failed)?;
+    let config = load(file)?;
+    let store = open(&config, WhenAbsent::Refuse).await?;
+    let sealer = key_sealer(&config, MissingKey::Refuse).await.map_err(failed)?;
     sealer.check(&store).await.map_err(failed)?;
     let mut progress = Progress::new(about(&store).await);
     let run = rewrap_keys(&store, &sealer, |so_far| progress.at(so_far.seen, 0));
@@ -86,13 +136,16 @@ async fn copy(output: &mut Output, copy: &CopyStore) -> Outcome {
     if source_config.store == target_config.store {
         return Err(Failed::usage("both configurations name the same store"));
     }
-    let clock = || Arc::new(SystemClock);
-    let source = open_store(&source_config.store, clock()).await.map_err(failed)?;
+    let source = open(&source_config, WhenAbsent::Refuse).await?;
     // Keys are copied as they are: the target's key must open them.
-    let sealer = key_sealer(&target_config).await.map_err(failed)?;
-    sealer.check(&source).await.map_err(failed)?;
-    let target = open_store(&target_config.store, clock()).await.map_err(failed)?;
+    let sealer = key_sealer(&target_config, MissingKey::Refuse).await.map_err(failed)?;
+    if !sealer.check_if_any(&source).await.map_err(failed)? {
+        return Err(Failed::new("the source has no keys: it was never used; check its [store]"));
+    }
+    let target = open(&target_config, WhenAbsent::Create).await?;
     target.init().await.map_err(failed)?;
+    // And what the target has already, before anything is written to it.
+    sealer.check_if_any(&target).await.map_err(failed)?;
     let mut progress = Progress::new(about(&source).await);
     let run = copy_store(&source, &target, |so_far| progress.at(so_far.verified, 0));
     let done = until_stopped(run).await;

@@ -128,7 +128,8 @@ fn everything_wrong_is_reported_at_once_with_place_key_value_and_what_is_allowed
         "sealwax.toml: colour is no section; allowed: xds, edge, admin, store, keys, issuer, \
          permission, preflight, notify, issuance, renewal, limits, telemetry",
         "sealwax.toml: xds.lisen is no key; allowed: listen, tls_cert_file, tls_key_file, \
-         client_ca_file, budget_names, edge_budgets, edge_tenants, wildcard_zones",
+         client_ca_file, budget_names, edge_budgets, edge_tenants, wildcard_zones, \
+         withdrawal_percent, withdrawal_window, withdrawal_floor",
         "environment: SEALWAX__EDGE is no key; allowed: SEALWAX__SECTION__KEY, and \
          SEALWAX__ISSUER__0__KEY for the first [[issuer]]",
         "sealwax.toml: xds.budget_names = 0: allowed: a whole number from 1 to 10000000",

@@ -133,6 +133,12 @@ keys! {
         "Which tenants' domains an edge may serve, as `[\"edge-eu=acme\", \"edge-eu=globex\"]`. An edge that is named here gets no other domain; one that is not gets all.";
     XDS_WILDCARD_ZONES: Vec<DomainName> = xds.wildcard_zones, Allowed::Zones, Unset("none"),
         "Zones in which a domain's imported certificate for `*.DOMAIN` serves the names right below it that have none of their own.";
+    XDS_WITHDRAWAL_PERCENT: u64 = xds.withdrawal_percent, Allowed::Integer { min: 1, max: 100 }, Value("10"),
+        "Most names that may be withdrawn from edges within `withdrawal_window`, in percent of those they hold, whatever the reason: further ones stay until the time is over or `sealwax envoy release` lets them go. 100: no bound.";
+    XDS_WITHDRAWAL_WINDOW: Span = xds.withdrawal_window, seconds(10, 86_400), Value("10m"),
+        "The time of `withdrawal_percent`.";
+    XDS_WITHDRAWAL_FLOOR: u64 = xds.withdrawal_floor, Allowed::Integer { min: 0, max: 1_000_000 }, Value("100"),
+        "Names that may always be withdrawn within `withdrawal_window`, however few edges hold.";
     EDGE_LISTEN: Listen = edge.listen, Allowed::Listen, Value("127.0.0.1:18001"),
         "Where the edge API listens. Needs the three TLS files unless it is loopback or a Unix socket.";
     EDGE_TLS_CERT_FILE: PathBuf = edge.tls_cert_file, Allowed::Path, Unset("no TLS"),
@@ -205,7 +211,7 @@ keys! {
         Unset("`none` on a loopback address, else `letsencrypt-staging`"),
         "Whose published limits the staging has. `[limits]` does not change them.";
     PERMISSION_ASK_URL: Url = permission.ask_url, Allowed::Url, Unset("registered domains are allowed"),
-        "Asked as `GET {ask_url}?domain=NAME` before an order: 2xx allows, 404 and 410 say the domain has left, other 4xx refuse, anything else is no answer.";
+        "Asked as `GET {ask_url}?domain=NAME` before an order: 2xx allows, 404 and 410 say the domain has left, 408, 425 and 429 are no answer, other 4xx refuse, anything else is no answer.";
     PERMISSION_TIMEOUT: Span = permission.timeout, millis(100, 60), Value("3s"),
         "How long the platform may take to answer.";
     PERMISSION_CACHE_TTL: Span = permission.cache_ttl, seconds(0, 86_400), Value("5m"),

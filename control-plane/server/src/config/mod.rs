@@ -97,6 +97,12 @@ pub struct Xds {
     pub edge_tenants: BTreeMap<String, Vec<String>>,
     /// Zones whose imported wildcard certificates cover names.
     pub wildcard_zones: Vec<DomainName>,
+    /// Most names withdrawn within the window, in percent of those held.
+    pub withdrawal_percent: u64,
+    /// The time of that.
+    pub withdrawal_window: Span,
+    /// Names that may always be withdrawn within it.
+    pub withdrawal_floor: u64,
 }
 
 /// `[edge]`

@@ -77,6 +77,9 @@ fn read_xds(reader: &mut Reader) -> Option<Xds> {
     let edge_budgets = reader.optional(&keys::XDS_EDGE_BUDGETS, None);
     let edge_tenants = reader.optional(&keys::XDS_EDGE_TENANTS, None);
     let wildcard_zones = reader.optional(&keys::XDS_WILDCARD_ZONES, None);
+    let withdrawal_percent = reader.get(&keys::XDS_WITHDRAWAL_PERCENT, None);
+    let withdrawal_window = reader.get(&keys::XDS_WITHDRAWAL_WINDOW, None);
+    let withdrawal_floor = reader.get(&keys::XDS_WITHDRAWAL_FLOOR, None);
     Some(Xds {
         listen: listen?,
         tls: tls?,
@@ -84,6 +87,9 @@ fn read_xds(reader: &mut Reader) -> Option<Xds> {
         edge_budgets: edge_budgets?.unwrap_or_default(),
         edge_tenants: edge_tenants?.unwrap_or_default(),
         wildcard_zones: wildcard_zones?.unwrap_or_default(),
+        withdrawal_percent: withdrawal_percent?,
+        withdrawal_window: withdrawal_window?,
+        withdrawal_floor: withdrawal_floor?,
     })
 }
 

@@ -49,9 +49,9 @@ pub(super) struct Copied {
 }
 
 impl Copied {
-    /// `None`: without a certificate there is nothing to keep.
+    /// `None`: without a certificate, and of a removed domain, there is nothing to keep.
     pub(super) fn of(entry: &Entry) -> Option<Self> {
-        let certificate = entry.certificate.clone()?;
+        let certificate = entry.certificate.clone().filter(|_| !entry.stored.record.removed)?;
         let Stored { record, version } = entry.stored.clone();
         Some(Self { format: FORMAT, version: version.0, record, certificate })
     }

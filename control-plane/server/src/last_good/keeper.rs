@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use sealwax_core::store::{LOAD_MAX, Store};
+use sealwax_core::store::{LOAD_MAX, Store, StoreError};
 use sealwax_protocol::DomainName;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::folder::Copied;
 use super::{Note, Shared};
+use crate::identity::Trust;
 
 /// Notes taken at a time: bounds how long one visit to the disk takes.
 const BATCH: usize = 64;
@@ -29,11 +30,19 @@ pub struct Keeper {
     /// Domains to ask the store about; none twice, so never more than are held.
     looks: VecDeque<DomainName>,
     next_look: Instant,
+    trust: Trust,
 }
 
 impl Keeper {
     pub(super) fn new(shared: Arc<Shared>, inbox: mpsc::Receiver<Note>) -> Self {
-        Self { shared, inbox, looks: VecDeque::new(), next_look: Instant::now() }
+        let trust = Trust::default();
+        Self { shared, inbox, looks: VecDeque::new(), next_look: Instant::now(), trust }
+    }
+
+    /// Comparing only with a store that is trusted.
+    #[must_use]
+    pub fn trusting(self, trust: Trust) -> Self {
+        Self { trust, ..self }
     }
 
     /// Runs until told to stop; what is noted by then is written.
@@ -88,17 +97,15 @@ impl Keeper {
 
     /// Asks the store about the next domains.
     async fn look(&mut self, store: &dyn Store) {
+        if !self.trust.acts() {
+            self.next_look = Instant::now() + AWAY_PAUSE;
+            return;
+        }
         let count = self.looks.len().min(LOAD_MAX);
         let domains: Vec<DomainName> = self.looks.drain(..count).collect();
-        match store.load(&domains).await {
-            Ok(found) => {
-                let notes = domains.into_iter().zip(found);
-                let notes =
-                    notes.map(|(domain, entry)| match entry.as_ref().and_then(Copied::of) {
-                        Some(copied) => Note::Keep(Box::new(copied)),
-                        None => Note::Drop(domain),
-                    });
-                self.on_disk(write, notes.collect()).await;
+        match compared(store, &domains).await {
+            Ok(notes) => {
+                self.on_disk(write, notes).await;
                 self.next_look = Instant::now() + LOOK_PAUSE;
             }
             Err(error) => {
@@ -121,6 +128,23 @@ impl Keeper {
             Err(error) => tracing::warn!(%error, "the last-good copy was not written"),
         }
     }
+}
+
+/// What the store says of each. One it has nothing of is kept unless there is a trace of its
+/// removal.
+async fn compared(store: &dyn Store, domains: &[DomainName]) -> Result<Vec<Note>, StoreError> {
+    let (mut notes, mut silent) = (Vec::new(), Vec::new());
+    for (domain, entry) in domains.iter().zip(store.load(domains).await?) {
+        match (entry.as_ref().and_then(Copied::of), entry) {
+            (Some(copied), _) => notes.push(Note::Keep(Box::new(copied))),
+            (None, Some(_)) => notes.push(Note::Drop(domain.clone())),
+            (None, None) => silent.push(domain.clone()),
+        }
+    }
+    let traces = store.was_removed(&silent).await?;
+    let gone = silent.into_iter().zip(traces).filter(|(_, removed)| *removed);
+    notes.extend(gone.map(|(domain, _)| Note::Drop(domain)));
+    Ok(notes)
 }
 
 fn scan(shared: &Shared) -> std::io::Result<()> {

@@ -50,7 +50,7 @@ struct Shared {
 enum Note {
     /// Copy this.
     Keep(Box<Copied>),
-    /// The store says that there is nothing to serve.
+    /// There is evidence that there is nothing to serve.
     Drop(DomainName),
     /// Someone changed it.
     Look(DomainName),
@@ -74,8 +74,10 @@ impl LastGood {
     /// The store was read: this is what it has of a domain.
     pub fn loaded(&self, domain: &DomainName, entry: Option<&Entry>) {
         let Some(copied) = entry.and_then(Copied::of) else {
-            if self.shared.index().holds(domain) {
-                self.must(Note::Drop(domain.clone()));
+            if self.holds(domain) {
+                // A store that has nothing of it says nothing: the keeper looks for a trace.
+                let note = if entry.is_some() { Note::Drop } else { Note::Look };
+                self.must(note(domain.clone()));
             }
             return;
         };
@@ -88,7 +90,7 @@ impl LastGood {
 
     /// Someone changed a domain: what is held of it may be old.
     pub fn changed(&self, domain: &DomainName) {
-        if self.shared.index().holds(domain) {
+        if self.holds(domain) {
             self.must(Note::Look(domain.clone()));
         }
     }
@@ -115,16 +117,16 @@ impl LastGood {
         }
     }
 
+    /// Whether there is a copy of a domain's certificate, as far as the folder was read.
+    #[must_use]
+    pub fn holds(&self, domain: &DomainName) -> bool {
+        self.shared.index().holds(domain)
+    }
+
     /// Certificates it holds.
     #[must_use]
     pub fn held(&self) -> usize {
         self.shared.index().len()
-    }
-
-    /// Whether there is a copy of this one.
-    #[must_use]
-    pub fn holds(&self, domain: &DomainName) -> bool {
-        self.shared.index().holds(domain)
     }
 
     /// An earlier run left something.

@@ -44,6 +44,8 @@ async fn a_census_counts_each_domain_once_in_each_view() {
             cause,
             detail: String::new(),
             attempts: 1,
+            stalls: 0,
+            outage: sealwax_core::failure::Outage::default(),
             next_attempt_at: Some(clock.now()),
             refused: true,
         });

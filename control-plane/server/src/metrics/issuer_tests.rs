@@ -24,7 +24,14 @@ impl Issuer for Ca {
     async fn observe(&self, order_url: &str) -> Result<OrderView, IssueError> {
         let status = self.0.lock().unwrap().clone()?;
         let url = order_url.to_owned();
-        Ok(OrderView { url, status, challenge: None, failure: None, retry_after: None })
+        Ok(OrderView {
+            url,
+            status,
+            challenge: None,
+            failure: None,
+            retry_after: None,
+            expires: None,
+        })
     }
 
     async fn answer(&self, _order_url: &str) -> Result<(), IssueError> {

@@ -34,7 +34,7 @@ pub use census::{Census, CensusBoard, take as take_census};
 pub use departures::watch as watch_departures;
 pub use issuer::{IssuerBoard, IssuerStanding, MeteredIssuer};
 pub use manual::manual;
-pub(crate) use names::LAST_GOOD;
+pub(crate) use names::{CA_ACCOUNTS_REPLACED, LAST_GOOD, STORE_TRUSTED};
 pub use notifier::MeteredNotifier;
 pub use permission::MeteredPermission;
 pub use preflight::MeteredPreflight;

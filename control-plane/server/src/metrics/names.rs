@@ -104,6 +104,8 @@ metrics! {
         "How long a CA takes for each step.");
     CA_ERRORS: Counter = counter("sealwax_ca_errors_total", &["issuer", "call", "kind"],
         "Steps a CA did not do: `retry`, `rate_limited`, `paused`, `refused`, `misconfigured`, `unknown_outcome`, `order_gone`, `protocol`.");
+    CA_ACCOUNTS_REPLACED: Counter = counter("sealwax_ca_accounts_replaced_total", &["issuer", "why"],
+        "ACME accounts that took the place of another: the CA did not know the one before any more (`forgotten`; `key_refused` if the new one has a new key), or `reset` was asked for. Orders in flight were placed anew; CAA records with the `accounturi` of the one before forbid what they allowed.");
     BUDGET_LEFT: Gauge = gauge("sealwax_ca_budget_left", &["issuer", "limit"],
         "What is left of a CA's limits that all names share: `orders` (new orders of the account, all replicas together) and `requests` (requests for new orders from this process's address). Read every 15 seconds; no figure where `[[issuer]] limits` are none. The limits of single names and of registered domains are in `sealwax explain`.");
     BUDGET: Gauge = gauge("sealwax_ca_budget", &["issuer", "limit"],
@@ -125,7 +127,7 @@ metrics! {
     NOTIFICATIONS: Counter = counter("sealwax_notifications_total", &["outcome"],
         "Events for webhooks, topics and streams: `delivered`, `failed` (tried again, or given up), `waiting` (not tried: the receiver failed before, or too much is under way), `no_receiver` (none is configured for it any more). What is given up is `sealwax_lifecycle_events_total{kind=\"notification.dropped\"}`.");
     LOOKUPS: Counter = counter("sealwax_lookups_total", &["from", "answer"],
-        "Names edges asked for: answered from `memory`, or `asked` for in catalog and store; with `ready`, `pending`, `absent`, `unavailable`.");
+        "Names edges asked for: answered from `memory`, or `asked` for in catalog and store; with `ready`, `pending`, `absent` (refused), `missing` (the store has nothing of it), `unavailable`.");
     LOOKUP_SECONDS: Histogram = histogram("sealwax_lookup_seconds", &["answer"], QUICK,
         "How long lookups take that memory does not answer at once.");
     HELD: Gauge = gauge("sealwax_handshakes_held", &[],
@@ -140,6 +142,14 @@ metrics! {
         "Look-ups of names that nobody registered, answered without a read of the store.");
     LAST_GOOD: Gauge = gauge("sealwax_last_good_certificates", &[],
         "Certificates on local disk for when the store is away; only with `[store] last_good_path`.");
+    STORE_TRUSTED: Gauge = gauge("sealwax_store_trusted", &[],
+        "1 when the store is the one this control plane knows, as new as it was; else 0: nothing is withdrawn on its word. `GET /readyz` says why.");
+    WITHOUT_RECORD: Gauge = gauge("sealwax_edge_names_without_record", &[],
+        "Certificates held by edges connected here of names that the store has neither a record nor a removal of. They stay.");
+    HELD_BACK: Gauge = gauge("sealwax_withdrawals_held_back", &[],
+        "Certificates whose withdrawal from edges the brake holds back (`[xds] withdrawal_percent`).");
+    BRAKES: Counter = counter("sealwax_withdrawal_brakes_total", &[],
+        "How often the brake on withdrawals was applied.");
     EDGES: Gauge = gauge("sealwax_edges", &[],
         "Connected streams of edges.");
     EDGE_NAMES: Gauge = gauge("sealwax_edge_names", &[],

@@ -66,6 +66,8 @@ async fn looks_are_counted_by_what_they_saw_and_orders_held_back_by_cause() {
             cause: Cause::ChallengeWrong,
             detail: String::new(),
             attempts: 1,
+            stalls: 0,
+            outage: sealwax_core::failure::Outage::default(),
             next_attempt_at: None,
             refused: true,
         });

@@ -11,8 +11,9 @@ use sealwax_xds::{EdgeView, XdsServer};
 use tokio_util::sync::CancellationToken;
 
 use super::names::{
-    BUILD, CATALOG_ENTRIES, EDGE_EVENTS, EDGE_FULLEST, EDGE_NAMES, EDGES, HELD, KNOWN_FILLED,
-    KNOWN_NAMES, QUEUE_OLDEST, QUEUE_WAITING, RESIDENT, RUNS, STARTED, STRANGERS,
+    BRAKES, BUILD, CATALOG_ENTRIES, EDGE_EVENTS, EDGE_FULLEST, EDGE_NAMES, EDGES, HELD, HELD_BACK,
+    KNOWN_FILLED, KNOWN_NAMES, QUEUE_OLDEST, QUEUE_WAITING, RESIDENT, RUNS, STARTED, STRANGERS,
+    WITHOUT_RECORD,
 };
 use super::source::Held;
 use super::{MeteredSource, Metrics};
@@ -39,6 +40,7 @@ pub struct Sampler {
     seen: Mutex<HashMap<u64, Sums>>,
     /// Strangers counted so far.
     strangers: AtomicU64,
+    brakes: AtomicU64,
 }
 
 /// What a stream has sent and heard so far.
@@ -70,6 +72,7 @@ impl Sampler {
             metrics,
             seen: Mutex::default(),
             strangers: AtomicU64::new(0),
+            brakes: AtomicU64::new(0),
         }
     }
 
@@ -126,6 +129,11 @@ impl Sampler {
         self.metrics.set_count(&EDGES, &[], edges.len());
         let names = edges.iter().map(|edge| edge.resident).sum();
         self.metrics.set_count(&EDGE_NAMES, &[], names);
+        let holdings = self.parts.xds.holdings();
+        self.metrics.set_count(&WITHOUT_RECORD, &[], holdings.unknown);
+        self.metrics.set_count(&HELD_BACK, &[], holdings.held_back);
+        let before = self.brakes.swap(holdings.brakes, Ordering::Relaxed);
+        self.metrics.count(&BRAKES, &[], holdings.brakes.saturating_sub(before));
         let fullest = edges.iter().map(share).fold(0.0, f64::max);
         self.metrics.set(&EDGE_FULLEST, &[], fullest);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use moka::sync::Cache;
 use sealwax_core::Clock;
 use sealwax_protocol::DomainName;
-use sealwax_xds::{CertificateSource, Lookup};
+use sealwax_xds::{CertificateSource, Lookup, Removed};
 use tokio::time::Instant;
 
 use super::Metrics;
@@ -73,6 +73,7 @@ const fn answer(lookup: &Lookup) -> &'static str {
         Lookup::Ready(_) => "ready",
         Lookup::Pending => "pending",
         Lookup::Absent => "absent",
+        Lookup::Missing => "missing",
         Lookup::Unavailable => "unavailable",
     }
 }
@@ -100,7 +101,7 @@ impl CertificateSource for MeteredSource {
                 self.held.0.invalidate(name);
                 self.traces.found(name);
             }
-            Lookup::Absent => {
+            Lookup::Absent | Lookup::Missing => {
                 self.held.0.invalidate(name);
                 self.traces.absent(name);
             }
@@ -115,6 +116,10 @@ impl CertificateSource for MeteredSource {
             self.traces.found(name);
         }
         Some(lookup)
+    }
+
+    async fn removed(&self, name: &DomainName, version: &str) -> Removed {
+        self.inner.removed(name, version).await
     }
 
     fn rejected(&self, name: &DomainName, version: &str, node_id: &str, detail: &str) {

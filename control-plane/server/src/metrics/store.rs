@@ -186,6 +186,10 @@ impl Store for MeteredStore {
         self.timed("remove", self.inner.forget(domain, version)).await
     }
 
+    async fn was_removed(&self, domains: &[DomainName]) -> Result<Vec<bool>, StoreError> {
+        self.timed("was_removed", self.inner.was_removed(domains)).await
+    }
+
     async fn due(
         &self,
         now: Timestamp,

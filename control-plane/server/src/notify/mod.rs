@@ -120,14 +120,16 @@ impl Notifier for Sinks {
             };
         };
         let now = self.clock.now();
-        if let Err((until, detail)) = outlet.standing().admit(now) {
-            return Delivery::Busy { until: Some(until), detail };
-        }
+        let admitted = outlet.standing().admit(now);
+        let pass = match admitted {
+            Ok(pass) => pass,
+            Err((until, detail)) => return Delivery::Busy { until: Some(until), detail },
+        };
         let sent = match Event::of(notice, record) {
             Ok(event) => outlet.sink.send(&event, now.secs()).await,
             Err(error) => Err(error),
         };
-        outlet.standing().note(&sent, self.clock.now());
+        outlet.standing().note(pass, &sent, self.clock.now());
         match sent {
             Ok(()) => Delivery::Done,
             Err(error) => Delivery::Failed { detail: bounded_detail(&error.to_string()) },

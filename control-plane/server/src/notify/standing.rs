@@ -1,12 +1,15 @@
 //! How each receiver of events is: when it is tried, and what operators are shown of it.
 
-use sealwax_core::Timestamp;
 use sealwax_core::failure::bounded_detail;
-use sealwax_core::health::Health;
+use sealwax_core::health::{Breaker, Pass, Stop};
+use sealwax_core::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::sink::SendError;
+
+/// Time between two tries of a receiver that nothing gets through to until someone acts.
+const STOPPED_REST: Span = Span::from_secs(3_600);
 
 /// How a receiver of events is, as this process sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -29,7 +32,8 @@ pub struct ReceiverStanding {
 
 /// What is known of one receiver.
 pub(super) struct Standing {
-    health: Health,
+    breaker: Breaker,
+    stop: Stop,
     shown: ReceiverStanding,
 }
 
@@ -37,24 +41,30 @@ impl Standing {
     pub(super) fn new(kind: &str, receiver: String) -> Self {
         let shown =
             ReceiverStanding { kind: kind.to_owned(), receiver, ..ReceiverStanding::default() };
-        Self { health: Health::default(), shown }
+        Self { breaker: Breaker::default(), stop: Stop::default(), shown }
     }
 
     pub(super) fn shown(&self) -> ReceiverStanding {
         self.shown.clone()
     }
 
-    /// Whether a delivery is worth it now; else when, and what was wrong last.
-    pub(super) fn admit(&mut self, now: Timestamp) -> Result<(), (Timestamp, String)> {
+    /// Leave to deliver now; else when it is worth it again, and what was wrong last.
+    pub(super) fn admit(&mut self, now: Timestamp) -> Result<Pass, (Timestamp, String)> {
         let last = || self.shown.last_error.clone().unwrap_or_default();
-        self.health.admit(now).map_err(|until| (until, last()))
+        if let Some(until) = self.stop.resting_until(now) {
+            return Err((until, last()));
+        }
+        let pass = self.breaker.admit(now).map_err(|until| (until, last()))?;
+        self.stop.admit(now).map_err(|until| (until, last()))?;
+        Ok(pass)
     }
 
     /// Notes how a delivery ended.
-    pub(super) fn note(&mut self, sent: &Result<(), SendError>, now: Timestamp) {
+    pub(super) fn note(&mut self, pass: Pass, sent: &Result<(), SendError>, now: Timestamp) {
         let error = match sent {
             Ok(()) => {
-                self.health.succeeded();
+                self.breaker.succeeded(pass);
+                self.stop.lift();
                 self.shown.last_success_at = Some(now.rfc3339());
                 self.shown.errors_in_a_row = 0;
                 self.shown.misconfigured = false;
@@ -65,11 +75,13 @@ impl Standing {
         let detail = bounded_detail(&error.to_string());
         self.shown.misconfigured = match error {
             SendError::Retry(_) => {
-                self.health.failed(now);
+                self.breaker.failed(pass, now);
                 false
             }
             SendError::Misconfigured(_) => {
-                if self.health.stop(&detail, now) {
+                // It answers.
+                self.breaker.succeeded(pass);
+                if self.stop.set(&detail, now + STOPPED_REST) {
                     tracing::error!(
                         receiver = self.shown.receiver,
                         detail,

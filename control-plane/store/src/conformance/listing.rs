@@ -147,6 +147,16 @@ pub(super) async fn pages_add_up_to_everything(subject: &Subject) {
     let by_seven = names(&walk(subject, &Selection::default(), 7).await);
     let at_once = names(&walk(subject, &Selection::default(), 1_000).await);
     assert!(by_one == by_seven && by_seven == at_once);
+    let (mut known, mut cursor) = (BTreeSet::new(), None);
+    loop {
+        let page = subject.store.names(cursor.as_deref()).await.unwrap();
+        known.extend(page.domains.iter().map(ToString::to_string));
+        cursor = page.cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert!(known.is_superset(&at_once), "a name is missing");
     for n in 0..25 {
         assert!(at_once.contains(&domain(&format!("listed-{n}")).to_string()));
     }

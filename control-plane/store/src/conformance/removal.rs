@@ -30,6 +30,9 @@ pub(super) async fn a_removed_domain_is_gone(subject: &Subject) {
     subject.store.remove(&name, version).await.unwrap();
 
     assert_eq!(load(subject, &name).await, None);
+    let asked = [name.clone(), domain("never-seen"), name.clone()];
+    let traces = subject.store.was_removed(&asked).await.unwrap();
+    assert_eq!(traces, [true, false, true], "a removal is told from a name that never was");
     assert_eq!(subject.store.challenge(&token("leaving")).await.unwrap(), None);
     assert_eq!(subject.store.events(&name, 9).await.unwrap(), [event(START, "kept")]);
     let told = subject.store.changes(&cursor).await.unwrap().changed;
@@ -58,6 +61,8 @@ pub(super) async fn who_holds_a_version_of_before_a_removal_loses(subject: &Subj
     let found = load(subject, &name).await.unwrap();
     assert_eq!(found.stored.version, returned);
     assert_eq!(found.certificate, Some(certificate("returned")));
+    let traces = subject.store.was_removed(std::slice::from_ref(&name)).await.unwrap();
+    assert_eq!(traces, [false], "it is back");
     for version in 1..returned.0 {
         let stale = Change::of(record("returning"), Expected::Version(RecordVersion(version)));
         assert!(matches!(subject.store.write(stale).await, Err(StoreError::Lost { .. })));

@@ -62,6 +62,26 @@ impl DynamoStore {
         Err(StoreError::Unavailable { detail: "a record is written all the time".to_owned() })
     }
 
+    /// Whether each domain left the trace of a removed one, in order.
+    pub(super) async fn find_traces(
+        &self,
+        domains: &[DomainName],
+    ) -> Result<Vec<bool>, StoreError> {
+        if domains.len() > LOAD_MAX {
+            return Err(StoreError::Bug { detail: format!("{} domains at once", domains.len()) });
+        }
+        let unique: HashSet<&DomainName> = domains.iter().collect();
+        let keys = unique.into_iter().map(keys::record_key).collect();
+        let found = self.batch(keys, Patience::Background).await?;
+        let gone: HashSet<&str> = found
+            .iter()
+            .filter(|item| item.contains_key(attribute::GONE))
+            .filter_map(|item| item::read_text(item, attribute::PK).ok())
+            .collect();
+        let pks = domains.iter().map(keys::domain_pk);
+        Ok(pks.map(|pk| gone.contains(pk.as_str())).collect())
+    }
+
     /// Items by key, strongly consistent, in no order. At most [`BATCH_KEYS_MAX`].
     pub(super) async fn batch(
         &self,

@@ -22,8 +22,10 @@ use super::keys::{self, Item, attribute, number, text};
 use super::{DynamoStore, random_id};
 
 /// How long the trace of a removed domain is kept. It carries the version on, so that whoever
-/// still holds a version of before the removal loses.
-const TRACE_LIFE: Span = Span::from_secs(7 * 86_400);
+/// still holds a version of before the removal loses; and it is the evidence on which an edge that
+/// was away loses the certificate. So it is kept for longer than any certificate lives (398 days,
+/// CA/Browser Forum Baseline Requirements section 6.3.2).
+const TRACE_LIFE: Span = Span::from_secs(400 * 86_400);
 /// How often a cancelled transaction is tried again when the cause goes away by itself.
 const TRANSACTION_ATTEMPTS: u32 = 6;
 /// Longest tenant name: it is part of an index key.

@@ -16,6 +16,9 @@ use super::transport::InProcess;
 const SWEEP_FIRST: Duration = Duration::from_secs(600);
 const SWEEP_EVERY: Duration = Duration::from_secs(6 * 3_600);
 
+/// The file in the store's folder.
+pub(super) const FILE: &str = "store.sqlite";
+
 /// The embedded engine. Dropping it closes the file and gives the folder free, once no request is
 /// under way.
 pub(crate) struct Engine {
@@ -36,7 +39,7 @@ impl Engine {
         let folder = folder.to_owned();
         let opened = tokio::task::spawn_blocking(move || {
             let lock = FolderLock::take(&folder)?;
-            let file = folder.join("store.sqlite");
+            let file = folder.join(FILE);
             let path = file
                 .to_str()
                 .ok_or_else(|| unusable(&file, &std::io::Error::other("the path is not UTF-8")))?;

@@ -14,7 +14,7 @@ use sealwax_protocol::{ChallengeToken, DomainName};
 use crate::dynamo::EVENT_LIFE;
 
 /// Everything stored.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Ledger {
     records: BTreeMap<DomainName, Stored>,
     certificates: HashMap<DomainName, StoredCertificate>,
@@ -93,6 +93,10 @@ impl Ledger {
         self.traces.insert(domain.clone(), version.0 + 1);
         self.log.push(domain.clone());
         Ok(())
+    }
+
+    pub(super) fn was_removed(&self, domain: &DomainName) -> bool {
+        self.traces.contains_key(domain)
     }
 
     pub(super) fn due(

@@ -54,12 +54,24 @@ impl KeySealer {
                 Err(error) => return Err(KeyCheckError::Store(error)),
             }
         }
+        match self.check_if_any(store).await? {
+            true => Ok(()),
+            false => {
+                Err(KeyCheckError::Store(StoreError::Lost { domain: CANARY_ISSUER.to_owned() }))
+            }
+        }
+    }
+
+    /// Proves that this key opens what is in the store, and writes nothing. False: the store has
+    /// no keys.
+    ///
+    /// # Errors
+    /// [`KeyCheckError`], with what to do.
+    pub async fn check_if_any(&self, store: &dyn Store) -> Result<bool, KeyCheckError> {
         let found = store.account(CANARY_ISSUER).await.map_err(KeyCheckError::Store)?;
-        let found = found.ok_or_else(|| {
-            KeyCheckError::Store(StoreError::Lost { domain: CANARY_ISSUER.to_owned() })
-        })?;
+        let Some(found) = found else { return Ok(false) };
         match self.open(SealPlace::Account(CANARY_ISSUER), &found).await {
-            Ok(song) if song.expose() == SONG => Ok(()),
+            Ok(song) if song.expose() == SONG => Ok(true),
             Ok(_) | Err(SealError::DoesNotOpen) => Err(KeyCheckError::WrongKey {
                 stored: Envelope::read(found.as_bytes())
                     .map_or_else(|_| "(unreadable)".to_owned(), |found| found.kek.to_string()),

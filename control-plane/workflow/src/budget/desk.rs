@@ -1,6 +1,7 @@
 //! Where an account's budget is drawn on: one write for everyone who waits.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use sealwax_core::Timestamp;
 use sealwax_core::budget::{
@@ -10,8 +11,13 @@ use sealwax_core::issuer::LimitScope;
 use sealwax_core::store::{Store, StoreError};
 use sealwax_protocol::DomainName;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::{RELOADS_MAX, Refused, contended, document, restored};
+
+/// How long what was seen is good enough to see whether there may be room: other processes take
+/// from it too, and the reservation decides.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// One account's desk in this process. Whoever comes to its window serves all who wait there with
 /// one write; other replicas have desks of their own, and the write's condition between them.
@@ -23,6 +29,8 @@ pub(super) struct Desk {
     waiting: Mutex<Vec<Waiting>>,
     /// What was last read or written, with its version.
     window: tokio::sync::Mutex<Option<(Budget, u64)>>,
+    /// What was last read or written, and when: enough to see whether there may be room.
+    seen: Mutex<Option<(Budget, Instant)>>,
 }
 
 struct Waiting {
@@ -45,12 +53,9 @@ pub(super) enum Ask {
 impl Ask {
     fn apply(&self, budget: &mut Budget, now: Timestamp) -> Result<(), Exhausted> {
         match self {
-            Self::Reserve { domain, headroom } => budget
-                .reserve_of(&first(domain), &[Part::Account], *headroom, now)
-                .map_err(|exhausted| Exhausted {
-                    until: budget.stand_in_line(&exhausted, *headroom),
-                    ..exhausted
-                }),
+            Self::Reserve { domain, headroom } => {
+                budget.reserve_of(&first(domain), &[Part::Account], *headroom, now)
+            }
             Self::GiveBack { domain } => {
                 // Only this account's buckets are at hand.
                 budget.give_back(&first(domain));
@@ -70,8 +75,25 @@ const fn first(domain: &DomainName) -> Need<'_> {
 
 impl Desk {
     pub(super) fn new(store: Arc<dyn Store>, name: String, limits: Limits) -> Self {
-        let waiting = Mutex::default();
-        Self { store, name, limits, waiting, window: tokio::sync::Mutex::new(None) }
+        let (waiting, seen) = (Mutex::default(), Mutex::default());
+        Self { store, name, limits, waiting, window: tokio::sync::Mutex::new(None), seen }
+    }
+
+    /// The budget as it was a moment ago. Whoever asks for much at a time costs one read.
+    pub(super) async fn look(&self) -> Result<Budget, StoreError> {
+        if let Some((seen, at)) = &*self.seen()
+            && at.elapsed() < FRESH
+        {
+            return Ok(seen.clone());
+        }
+        let found = self.store.document(&self.name).await?;
+        let budget = restored(&self.limits, found.as_ref())?;
+        self.see(&budget);
+        Ok(budget)
+    }
+
+    fn see(&self, budget: &Budget) {
+        *self.seen() = Some((budget.clone(), Instant::now()));
     }
 
     pub(super) async fn ask(&self, ask: Ask, now: Timestamp) -> Answer {
@@ -99,6 +121,7 @@ impl Desk {
         now: Timestamp,
     ) -> Result<Vec<Result<(), Exhausted>>, StoreError> {
         for _ in 0..RELOADS_MAX {
+            let remembered = window.is_some();
             // Forgotten until the write is known: an unknown outcome is read again.
             let (mut budget, version) = match window.take() {
                 Some(known) => known,
@@ -109,14 +132,20 @@ impl Desk {
                 }
             };
             let before: BudgetState = budget.state(now);
-            let answers = asks.iter().map(|ask| ask.apply(&mut budget, now)).collect();
+            let answers: Vec<_> = asks.iter().map(|ask| ask.apply(&mut budget, now)).collect();
+            if remembered && answers.iter().any(Result::is_err) {
+                // Another process may have given something back since.
+                continue;
+            }
             if budget.state(now) == before {
+                self.see(&budget);
                 *window = Some((budget, version));
                 return Ok(answers);
             }
             let written = document(&budget, version, now)?;
             match self.store.put_document(&self.name, &written).await {
                 Ok(()) => {
+                    self.see(&budget);
                     *window = Some((budget, version + 1));
                     return Ok(answers);
                 }
@@ -125,6 +154,10 @@ impl Desk {
             }
         }
         Err(contended(&self.name))
+    }
+
+    fn seen(&self) -> std::sync::MutexGuard<'_, Option<(Budget, Instant)>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn waiting(&self) -> std::sync::MutexGuard<'_, Vec<Waiting>> {

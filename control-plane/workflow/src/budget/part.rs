@@ -19,19 +19,11 @@ pub(super) struct SharedPart<'a> {
 }
 
 impl SharedPart<'_> {
-    /// Takes nothing; whoever finds no room has a turn in the line.
-    pub(super) async fn has_room(&self, need: &Need<'_>, now: Timestamp) -> Result<(), Refused> {
-        let look = |budget: &mut Budget| match self.reserve(budget, need, now) {
-            Ok(()) => {
-                budget.give_back(need);
-                Ok(())
-            }
-            Err(exhausted) => Err(Exhausted {
-                until: budget.stand_in_line(&exhausted, self.headroom),
-                ..exhausted
-            }),
-        };
-        self.change(now, look).await
+    /// Takes nothing.
+    pub(super) async fn look(&self, need: &Need<'_>, now: Timestamp) -> Result<(), Refused> {
+        let found = self.store.document(&self.name).await?;
+        let budget = restored(self.limits, found.as_ref())?;
+        Ok(budget.look_of(need, &[self.part], self.headroom, now)?)
     }
 
     pub(super) async fn take(&self, need: &Need<'_>, now: Timestamp) -> Result<(), Refused> {
@@ -55,8 +47,7 @@ impl SharedPart<'_> {
         budget.reserve_of(need, &[self.part], self.headroom, now)
     }
 
-    /// Changes the document. What the change refuses is refused, but written all the same if it
-    /// changed something: a turn in the line.
+    /// Changes the document. What the change refuses changes nothing.
     pub(super) async fn change(
         &self,
         now: Timestamp,

@@ -9,7 +9,7 @@ use sealwax_core::issuer::{
     IssueError, Issuer, OrderChallenge, OrderRequest, OrderStatus, OrderView, Refusal, RenewalInfo,
 };
 use sealwax_core::preflight::CaaIdentity;
-use sealwax_core::{Chain, Clock, Span};
+use sealwax_core::{Chain, Clock, Span, Timestamp};
 use sealwax_protocol::{ChallengeToken, DomainName};
 
 pub(crate) const LIFE: Span = Span::from_secs(90 * 86_400);
@@ -29,6 +29,12 @@ struct State {
     faults: HashMap<&'static str, VecDeque<IssueError>>,
     rejects: HashMap<DomainName, Refusal>,
     stalls: HashSet<DomainName>,
+    hangs: bool,
+    order_life: Option<Span>,
+    life: Option<Span>,
+    /// Domains whose validation fails, with the challenge left open, and how often yet.
+    complaints: HashMap<DomainName, (Refusal, u32)>,
+    answers: u32,
     signed: u32,
     renewal_info: Option<RenewalInfo>,
     suggested_for: Option<String>,
@@ -43,6 +49,9 @@ struct Placed {
     status: OrderStatus,
     token: ChallengeToken,
     refusal: Option<Refusal>,
+    expires: Option<Timestamp>,
+    /// What the last try to validate found, with the challenge left open.
+    complaint: Option<Refusal>,
     chain: Option<Chain>,
 }
 
@@ -61,6 +70,11 @@ impl MemoryCa {
         self.state.lock().unwrap().faults.entry(call).or_default().extend(errors);
     }
 
+    /// Calls of this kind work again.
+    pub(crate) fn mend(&self, call: &'static str) {
+        self.state.lock().unwrap().faults.remove(call);
+    }
+
     /// Validation of this domain fails from now on.
     pub(crate) fn reject(&self, domain: &DomainName, refusal: Refusal) {
         self.state.lock().unwrap().rejects.insert(domain.clone(), refusal);
@@ -69,6 +83,32 @@ impl MemoryCa {
     /// Validation of this domain does not come to an end.
     pub(crate) fn stall(&self, domain: &DomainName) {
         self.state.lock().unwrap().stalls.insert(domain.clone());
+    }
+
+    /// Orders stay in `processing` once they are finalized, or do no more.
+    pub(crate) fn hang(&self, hangs: bool) {
+        self.state.lock().unwrap().hangs = hangs;
+    }
+
+    /// What it issues lives so long.
+    pub(crate) fn live(&self, life: Span) {
+        self.state.lock().unwrap().life = Some(life);
+    }
+
+    /// Orders say that they expire after so long.
+    pub(crate) fn expire_orders_after(&self, life: Span) {
+        self.state.lock().unwrap().order_life = Some(life);
+    }
+
+    /// The next `times` validations of this domain fail, and its challenge stays open.
+    pub(crate) fn complain(&self, domain: &DomainName, refusal: Refusal, times: u32) {
+        let mut state = self.state.lock().unwrap();
+        state.complaints.insert(domain.clone(), (refusal, times));
+    }
+
+    /// How often it was told to go ahead.
+    pub(crate) fn answers(&self) -> u32 {
+        self.state.lock().unwrap().answers
     }
 
     pub(crate) fn accept(&self, domain: &DomainName) {
@@ -125,6 +165,13 @@ impl MemoryCa {
         queued.map_or(Ok(()), Err)
     }
 
+    fn complaint(&self, domain: &DomainName) -> Option<Refusal> {
+        let mut state = self.state.lock().unwrap();
+        let (refusal, left) = state.complaints.get_mut(domain)?;
+        *left = left.checked_sub(1)?;
+        Some(refusal.clone())
+    }
+
     fn sign(&self, csr: &[u8]) -> Chain {
         let der = csr.to_vec().into();
         let mut request = rcgen::CertificateSigningRequestParams::from_der(&der).unwrap();
@@ -132,7 +179,8 @@ impl MemoryCa {
         let now = i64::try_from((self.clock.now() + ahead).secs()).unwrap();
         let moment = |secs: i64| time::OffsetDateTime::from_unix_timestamp(secs).unwrap();
         request.params.not_before = moment(now);
-        request.params.not_after = moment(now + i64::try_from(LIFE.secs()).unwrap());
+        let life = self.state.lock().unwrap().life.unwrap_or(LIFE);
+        request.params.not_after = moment(now + i64::try_from(life.secs()).unwrap());
         request.params.use_authority_key_identifier_extension = true;
         let leaf = request.signed_by(&self.root).unwrap();
         Chain::from_pem(format!("{}{}", leaf.pem(), self.root.pem())).unwrap()
@@ -166,6 +214,8 @@ impl Issuer for MemoryCa {
                 status: OrderStatus::Pending,
                 token: ChallengeToken::parse(&format!("token{number}")).unwrap(),
                 refusal: None,
+                expires: state.order_life.map(|life| self.clock.now() + life),
+                complaint: None,
                 chain: None,
             };
             state.orders.insert(url.clone(), placed);
@@ -183,6 +233,7 @@ impl Issuer for MemoryCa {
                 token: placed.token.clone(),
                 key_authorization: format!("{}.thumb", placed.token),
                 processing: false,
+                error: placed.complaint.clone(),
             });
             Ok(OrderView {
                 url: order_url.to_owned(),
@@ -190,6 +241,7 @@ impl Issuer for MemoryCa {
                 challenge,
                 failure: placed.refusal.clone(),
                 retry_after: None,
+                expires: placed.expires,
             })
         })
     }
@@ -197,8 +249,16 @@ impl Issuer for MemoryCa {
     async fn answer(&self, order_url: &str) -> Result<(), IssueError> {
         self.fault("answer")?;
         let domain = self.with(order_url, |placed| Ok(placed.domain.clone()))?;
+        self.state.lock().unwrap().answers += 1;
         if self.state.lock().unwrap().stalls.contains(&domain) {
             return Ok(());
+        }
+        let complaint = self.complaint(&domain);
+        if complaint.is_some() {
+            return self.with(order_url, |placed| {
+                placed.complaint = complaint;
+                Ok(())
+            });
         }
         let refusal = self.state.lock().unwrap().rejects.get(&domain).cloned();
         self.with(order_url, |placed| {
@@ -212,6 +272,12 @@ impl Issuer for MemoryCa {
     async fn finalize(&self, order_url: &str, csr_der: &[u8]) -> Result<(), IssueError> {
         self.fault("finalize")?;
         let chain = self.sign(csr_der);
+        if self.state.lock().unwrap().hangs {
+            return self.with(order_url, |placed| {
+                placed.status = OrderStatus::Processing;
+                Ok(())
+            });
+        }
         self.with(order_url, |placed| {
             assert_eq!(placed.status, OrderStatus::Ready, "finalized once, when ready");
             placed.status = OrderStatus::Valid;
@@ -219,7 +285,8 @@ impl Issuer for MemoryCa {
             Ok(())
         })?;
         self.state.lock().unwrap().signed += 1;
-        Ok(())
+        // Done, and said not to be.
+        self.fault("finalized")
     }
 
     async fn download(&self, order_url: &str) -> Result<Chain, IssueError> {

@@ -345,7 +345,7 @@ impl World {
         self.put(name, Registration { issuer, ..Registration::default() }).await
     }
 
-    async fn put(&self, name: &str, registration: Registration) -> DomainName {
+    pub(crate) async fn put(&self, name: &str, registration: Registration) -> DomainName {
         let domain = DomainName::parse(name).unwrap();
         let record = DomainRecord::registered(domain.clone(), registration, self.clock.now());
         self.store.write(Change::of(record, Expected::Absent)).await.unwrap();

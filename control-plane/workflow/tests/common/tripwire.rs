@@ -1,15 +1,17 @@
 //! Kills a process before or after its nth effect.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use sealwax_core::SealedKey;
 use sealwax_core::issuer::{IssueError, Issuer, OrderRequest, OrderView, RenewalInfo};
 use sealwax_core::preflight::CaaIdentity;
 use sealwax_core::store::{
-    Challenge, Change, ChangeBatch, ChangeCursor, Document, DuePage, Entry, LifecycleEvent, Page,
-    RecordVersion, Selection, Store, StoreError,
+    Challenge, Change, ChangeBatch, ChangeCursor, Document, DuePage, Entry, Expected,
+    LifecycleEvent, Page, RecordVersion, Selection, Store, StoreError,
 };
 use sealwax_core::{Chain, Timestamp};
 use sealwax_protocol::{ChallengeToken, DomainName};
@@ -29,6 +31,11 @@ pub(crate) enum Side {
 pub(crate) struct Tripwire {
     armed: Mutex<Option<(usize, Side)>>,
     effects: Mutex<Vec<&'static str>>,
+    /// Others write the record of work in flight before every other write of the workflow.
+    pub(crate) meddled: AtomicBool,
+    writes: AtomicUsize,
+    /// The next writes of work in flight have no answer; true: they are made all the same.
+    pub(crate) unanswered: Mutex<VecDeque<bool>>,
     pub(crate) dead: Notify,
 }
 
@@ -91,10 +98,31 @@ impl Store for TrippedStore {
         self.inner.load(domains).await
     }
     async fn write(&self, change: Change) -> Result<RecordVersion, StoreError> {
+        let name = std::slice::from_ref(&change.record.domain);
+        let stored = self.inner.load(name).await?.remove(0).map(|entry| entry.stored);
+        if let Some(stored) = stored.filter(|stored| stored.record.work.in_flight()) {
+            let fault = self.tripwire.unanswered.lock().unwrap().pop_front();
+            if let Some(made) = fault {
+                if made {
+                    self.inner.write(change).await?;
+                }
+                return Err(StoreError::Unavailable { detail: "no answer".to_owned() });
+            }
+            let even = self.tripwire.writes.fetch_add(1, Ordering::SeqCst).is_multiple_of(2);
+            if even && self.tripwire.meddled.load(Ordering::SeqCst) {
+                let mut record = stored.record;
+                record.registration.tenant = Some(format!("moved {}", stored.version.0));
+                let meddle = Change::of(record, Expected::Version(stored.version));
+                self.inner.write(meddle).await?;
+            }
+        }
         self.tripwire.pass("write", self.inner.write(change)).await
     }
     async fn remove(&self, domain: &DomainName, version: RecordVersion) -> Result<(), StoreError> {
         self.inner.remove(domain, version).await
+    }
+    async fn was_removed(&self, domains: &[DomainName]) -> Result<Vec<bool>, StoreError> {
+        self.inner.was_removed(domains).await
     }
     async fn due(
         &self,

@@ -2,14 +2,21 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use sealwax_protocol::DomainName;
 use tokio::time::Instant;
 
-use super::table::{Key, QuestionState, QueueKind};
+use super::table::{Backing, Key, QuestionState, QueueKind};
 use super::{Outgoing, Question, Registry, Subscriptions, TICK};
+use crate::brake::Leave;
 use crate::{Lookup, ServedCertificate};
 
+/// What a client holds is asked about again after this, when nobody could tell or it was held back;
+/// up to as much later, so that many do not ask at one moment.
+const HELD_AGAIN_AFTER: Duration = Duration::from_secs(15);
+/// Parts of that time over which names are spread.
+const SPREAD: u32 = 64;
 /// Names whose comparison is started at a time.
 const COMPARED_AT_A_TIME: usize = 512;
 
@@ -43,6 +50,19 @@ impl<R: Registry> Subscriptions<R> {
         self.table.live(key).is_some()
     }
 
+    /// The client has a certificate for the name and waits for nothing.
+    pub(crate) fn is_held(&self, key: Key) -> bool {
+        let entry = self.table.live(key).and_then(|slot| self.table.get(slot));
+        entry.is_some_and(|entry| !entry.owed && entry.has_something())
+    }
+
+    /// The version of what the client has for the name, if it waits for nothing.
+    pub(crate) fn held_version(&self, key: Key) -> Option<String> {
+        let entry = self.table.live(key).and_then(|slot| self.table.get(slot))?;
+        let latest = if entry.sent.is_some() { entry.sent } else { entry.held };
+        (!entry.owed && latest.is_some()).then(|| latest.to_string())
+    }
+
     /// The answer to a question will take time: the wait is bounded from now on.
     pub(crate) fn hold(&mut self, key: Key, now: Instant) {
         if let Some(slot) = self.table.live(key)
@@ -56,20 +76,24 @@ impl<R: Registry> Subscriptions<R> {
     pub(crate) fn answer(&mut self, key: Key, lookup: Lookup, now: Instant) {
         let Some(slot) = self.table.live(key) else { return };
         let Some(entry) = self.table.get_mut(slot) else { return };
-        let owed = entry.owed;
+        let (owed, holds) = (entry.owed, entry.has_something());
         let before = std::mem::replace(&mut entry.question, QuestionState::Settled);
         if before == QuestionState::AskedStale {
             self.open_question(slot, true);
         }
         match lookup {
             Lookup::Ready(certificate) => self.ready(slot, certificate, now),
-            Lookup::Absent => self.absent(slot),
+            Lookup::Absent => self.absent(slot, now),
+            Lookup::Missing => self.missing(slot, now),
             Lookup::Pending if owed => self.hold(key, now),
             Lookup::Unavailable if owed => {
                 self.hold(key, now);
                 self.timers.retry(slot, now + self.limits.retry_after);
             }
-            // Whatever the edge holds is better than nothing.
+            // Whatever the edge holds is better than nothing, and may have been removed.
+            Lookup::Unavailable if holds => {
+                self.timers.retry(slot, now + HELD_AGAIN_AFTER + spread(slot));
+            }
             Lookup::Pending | Lookup::Unavailable => {}
         }
     }
@@ -119,7 +143,11 @@ impl<R: Registry> Subscriptions<R> {
                     self.timers.hold(slot, deadline);
                     self.open_question(slot, true);
                 }
-                Some(_) | None => self.open_question(slot, true),
+                Some(_) | None => {
+                    // What a client holds already comes after handshakes.
+                    let holds = self.table.get(slot).is_some_and(|entry| entry.has_something());
+                    self.open_question(slot, owed || !holds);
+                }
             }
         }
         if self.evict_at.is_some_and(|at| at <= now) {
@@ -128,6 +156,7 @@ impl<R: Registry> Subscriptions<R> {
     }
 
     fn ready(&mut self, slot: u32, certificate: Arc<ServedCertificate>, now: Instant) {
+        self.back(slot, Backing::Known);
         let Some(entry) = self.table.get(slot) else { return };
         let version = certificate.content_version();
         if self.rejected.is(&entry.name, version) {
@@ -153,15 +182,37 @@ impl<R: Registry> Subscriptions<R> {
         self.set_outgoing(slot, Outgoing::Push(certificate));
     }
 
-    fn absent(&mut self, slot: u32) {
+    /// There is evidence that it may not be served.
+    fn absent(&mut self, slot: u32, now: Instant) {
         let Some(entry) = self.table.get(slot) else { return };
-        if entry.owed || entry.held.is_some() || entry.sent.is_some() {
-            if !matches!(self.outgoing.get(&slot), Some(Outgoing::Eviction)) {
-                self.set_outgoing(slot, Outgoing::Removal);
+        if !entry.owed && !entry.has_something() {
+            return self.drop_outgoing(slot);
+        }
+        match self.outgoing.get(&slot) {
+            Some(Outgoing::Eviction | Outgoing::Removal) => return,
+            // Nothing is taken from a client that waits for an answer.
+            Some(Outgoing::Push(_)) | None if entry.owed => {}
+            Some(Outgoing::Push(_)) | None => {
+                if let Leave::Refused(again) = self.registry.withdraw(&entry.name, now) {
+                    self.drop_outgoing(slot);
+                    self.back(slot, Backing::HeldBack);
+                    return self.timers.retry(slot, again + spread(slot));
+                }
             }
-        } else {
+        }
+        self.set_outgoing(slot, Outgoing::Removal);
+    }
+
+    /// The source has nothing of it, which is no evidence: what the client holds it keeps.
+    fn missing(&mut self, slot: u32, now: Instant) {
+        let Some(entry) = self.table.get(slot) else { return };
+        if entry.owed || !entry.has_something() || self.registry.unknown_released(now) {
+            return self.absent(slot, now);
+        }
+        if !matches!(self.outgoing.get(&slot), Some(Outgoing::Eviction)) {
             self.drop_outgoing(slot);
         }
+        self.back(slot, Backing::Unknown);
     }
 
     /// The latest answer wins over one that has not been sent yet.
@@ -196,4 +247,9 @@ impl<R: Registry> Subscriptions<R> {
             entry.queue = QueueKind::None;
         }
     }
+}
+
+/// A part of [`HELD_AGAIN_AFTER`], another one for each of many names.
+fn spread(slot: u32) -> Duration {
+    HELD_AGAIN_AFTER * (slot % SPREAD) / SPREAD
 }

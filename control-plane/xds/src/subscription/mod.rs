@@ -14,6 +14,7 @@
 //! - only what a reconnecting client says it holds, and does hold, stays without an answer;
 //! - a handshake's name travels alone, since a client refuses a response as a whole; renewals
 //!   travel in batches, and a refused batch again one by one;
+//! - a certificate the client holds is withdrawn only on evidence, and as fast as the brake allows;
 //! - a removal is not followed by a certificate for the same name unless the client asks.
 //!
 //! # Spellings
@@ -56,9 +57,10 @@ use self::residents::Residents;
 pub(crate) use self::send::Response;
 pub(crate) use self::sketch::Sketch;
 pub(crate) use self::table::Key;
-use self::table::{QuestionState, Table};
+use self::table::{Backing, QuestionState, Table};
 use self::timers::Timers;
 use crate::ServedCertificate;
+use crate::brake::Leave;
 use crate::edge::Figures;
 use crate::served::Version;
 
@@ -77,6 +79,16 @@ pub(crate) trait Registry: Send {
     fn added(&mut self, name: DomainName) -> DomainName;
     /// A name has no subscription left.
     fn gone(&mut self, name: &DomainName);
+    /// Asks to withdraw a name that the client holds.
+    fn withdraw(&mut self, name: &DomainName, now: Instant) -> Leave {
+        let _: (&DomainName, Instant) = (name, now);
+        Leave::Granted
+    }
+    /// Whether held names may be withdrawn that the source has nothing of.
+    fn unknown_released(&self, now: Instant) -> bool {
+        let _: Instant = now;
+        false
+    }
     /// The stream is over; `names` are what it was subscribed to.
     fn ended(&mut self, names: Box<dyn Iterator<Item = DomainName> + Send>);
 }
@@ -144,6 +156,10 @@ pub(crate) struct Subscriptions<R: Registry> {
     /// When evictions that had to wait are tried again.
     evict_at: Option<Instant>,
     turn: u32,
+    /// Held names that the source has nothing of.
+    unknown: usize,
+    /// Held names that the brake keeps.
+    held_back: usize,
     events: Vec<Event>,
     figures: Arc<Figures>,
 }
@@ -177,6 +193,8 @@ impl<R: Registry> Subscriptions<R> {
             compared: None,
             evict_at: None,
             turn: 0,
+            unknown: 0,
+            held_back: 0,
             events: Vec::new(),
             figures,
         }
@@ -214,6 +232,7 @@ impl<R: Registry> Subscriptions<R> {
     pub(crate) fn unsubscribe(&mut self, requested: &[u8]) {
         let Some(slot) = self.table.find(requested) else { return };
         self.residents.leave(&mut self.table, slot);
+        self.back(slot, Backing::Known);
         self.timers.clear(slot);
         self.outgoing.remove(&slot);
         let Some(gone) = self.table.remove(slot) else { return };
@@ -248,6 +267,8 @@ impl<R: Registry> Subscriptions<R> {
     pub(crate) fn publish_figures(&self) {
         self.figures.names.store(self.table.len(), Ordering::Relaxed);
         self.figures.resident.store(self.residents.len(), Ordering::Relaxed);
+        self.figures.unknown.store(self.unknown, Ordering::Relaxed);
+        self.figures.held_back.store(self.held_back, Ordering::Relaxed);
     }
 
     /// A name whose answer is owed from now on, and nothing is sure any more of what the client
@@ -255,6 +276,7 @@ impl<R: Registry> Subscriptions<R> {
     fn ask_again(&mut self, slot: u32) {
         // Whatever was about to be sent, a removal above all, was decided before this.
         self.drop_outgoing(slot);
+        self.back(slot, Backing::Known);
         let Some(entry) = self.table.get_mut(slot) else { return };
         entry.owed = true;
         entry.held = Version::NONE;
@@ -286,6 +308,21 @@ impl<R: Registry> Subscriptions<R> {
         let Some(entry) = self.table.get(slot) else { return };
         let importance = certificate.importance_for(&entry.name);
         self.residents.rank(&mut self.table, slot, importance);
+    }
+
+    /// Notes how a held certificate stands with the source, and keeps count.
+    fn back(&mut self, slot: u32, backing: Backing) {
+        let Some(entry) = self.table.get_mut(slot) else { return };
+        match std::mem::replace(&mut entry.backing, backing) {
+            Backing::Known => {}
+            Backing::Unknown => self.unknown -= 1,
+            Backing::HeldBack => self.held_back -= 1,
+        }
+        match backing {
+            Backing::Known => {}
+            Backing::Unknown => self.unknown += 1,
+            Backing::HeldBack => self.held_back += 1,
+        }
     }
 
     fn refuse(&mut self, requested: &[u8]) {

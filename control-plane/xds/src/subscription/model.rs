@@ -2,8 +2,9 @@
 //!
 //! The model has two channels whose messages arrive in order and at any time, a source whose
 //! answers may be old by the time they are given, names used on demand (unsubscribed when
-//! removed) and fixed ones (never), versions the edge refuses, reconnects, and a budget. Some
-//! rules are checked at every step; when everything has settled, edge and source must agree.
+//! removed) and fixed ones (never), versions the edge refuses, reconnects, a budget, and a source
+//! that has nothing of a name it knew. Some rules are checked at every step; when everything has
+//! settled, edge and source must agree.
 
 mod delivery;
 
@@ -40,9 +41,23 @@ fn edge_and_source_agree_after_every_history() {
     });
     for seed in seeds.unwrap_or(SEEDS) {
         let told = TellSeed(seed);
-        History::new(seed).run();
+        History::new(seed, Registered::default()).run();
         drop(told);
     }
+}
+
+/// INV-23's check is one that can fail: names that nobody knows anything of are released, as an
+/// operator may do, and it sees them go.
+#[test]
+fn a_name_that_goes_without_evidence_is_seen() {
+    let released = || Registered { released: true, ..Registered::default() };
+    let seen = (0..200).any(|seed| {
+        let history = std::panic::AssertUnwindSafe(|| History::new(seed, released()).run());
+        let panicked = std::panic::catch_unwind(history).err();
+        let said = panicked.and_then(|said| said.downcast_ref::<String>().cloned());
+        said.is_some_and(|said| said.contains("INV-23"))
+    });
+    assert!(seen);
 }
 
 struct TellSeed(u64);
@@ -57,20 +72,28 @@ impl Drop for TellSeed {
 
 /// What the index would know.
 #[derive(Default, Clone)]
-struct Registered(Arc<Mutex<BTreeSet<String>>>);
+struct Registered {
+    names: Arc<Mutex<BTreeSet<String>>>,
+    /// Held names that nobody knows anything of may go.
+    released: bool,
+}
 
 impl Registry for Registered {
     fn added(&mut self, name: DomainName) -> DomainName {
-        self.0.lock().unwrap().insert(name.to_string());
+        self.names.lock().unwrap().insert(name.to_string());
         name
     }
 
     fn gone(&mut self, name: &DomainName) {
-        assert!(self.0.lock().unwrap().remove(name.as_str()), "{name} was not registered");
+        assert!(self.names.lock().unwrap().remove(name.as_str()), "{name} was not registered");
+    }
+
+    fn unknown_released(&self, _now: Instant) -> bool {
+        self.released
     }
 
     fn ended(&mut self, names: Box<dyn Iterator<Item = DomainName> + Send>) {
-        let mut registered = self.0.lock().unwrap();
+        let mut registered = self.names.lock().unwrap();
         for name in names {
             registered.remove(name.as_str());
         }
@@ -81,6 +104,8 @@ impl Registry for Registered {
 /// What the source has for a canonical name.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Truth {
+    /// It has nothing of the name, and never said otherwise or lost it: no evidence.
+    Missing,
     Absent,
     Pending,
     Ready(u64),
@@ -113,6 +138,11 @@ struct History {
     edge: BTreeMap<String, Holds>,
     /// Refusals the server knows of, on this stream.
     refused: BTreeSet<(String, u64)>,
+    /// Names the source has said of that they may not be served.
+    evidence: BTreeSet<String>,
+    /// Names the edge asked for and has not been answered since: a removal is the answer, although
+    /// a push that was on its way came first.
+    owed: BTreeSet<String>,
     /// When a name was last removed, unless it has been asked for since.
     removed_at: BTreeMap<String, Instant>,
 }
@@ -134,10 +164,9 @@ fn certificate(name: &str, content: u64) -> Arc<ServedCertificate> {
 }
 
 impl History {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, registered: Registered) -> Self {
         let now = Instant::now();
         let budget = if seed.is_multiple_of(2) { 3 } else { 100 };
-        let registered = Registered::default();
         let sketch = Arc::new(Mutex::new(Sketch::new(budget)));
         let subscriptions = new_stream(1, budget, &registered, &sketch, now);
         Self {
@@ -155,6 +184,8 @@ impl History {
             asked: Vec::new(),
             edge: BTreeMap::new(),
             refused: BTreeSet::new(),
+            evidence: BTreeSet::new(),
+            owed: BTreeSet::new(),
             removed_at: BTreeMap::new(),
         }
     }
@@ -239,16 +270,17 @@ impl History {
 
     fn source_changes(&mut self) {
         let name = canonical(NAMES[self.below(7)]);
-        let truth = match self.below(6) {
+        let truth = match self.below(8) {
             0 => Truth::Absent,
             1 => Truth::Pending,
+            2..=3 => Truth::Missing,
             _ => {
                 self.contents += 1;
                 Truth::Ready(self.contents)
             }
         };
         self.truth.insert(name.clone(), truth);
-        if self.registered.0.lock().unwrap().contains(&name) {
+        if self.registered.names.lock().unwrap().contains(&name) {
             self.subscriptions.changed(&DomainName::parse(&name).unwrap());
         }
     }
@@ -256,7 +288,7 @@ impl History {
     fn ask(&mut self) -> bool {
         self.subscriptions.compare_more();
         let Some(question) = self.subscriptions.next_question() else { return false };
-        let truth = self.truth.get(question.name.as_str()).copied().unwrap_or(Truth::Absent);
+        let truth = self.truth.get(question.name.as_str()).copied().unwrap_or(Truth::Missing);
         self.subscriptions.hold(question.key, self.now);
         self.asked.push((question, truth));
         true
@@ -269,7 +301,11 @@ impl History {
         let at = self.below(self.asked.len());
         let (question, truth) = self.asked.swap_remove(at);
         let lookup = match truth {
-            Truth::Absent => Lookup::Absent,
+            Truth::Missing => Lookup::Missing,
+            Truth::Absent => {
+                self.evidence.insert(question.name.to_string());
+                Lookup::Absent
+            }
             Truth::Pending if self.below(2) == 0 => Lookup::Unavailable,
             Truth::Pending => Lookup::Pending,
             Truth::Ready(content) => Lookup::Ready(certificate(question.name.as_str(), content)),
@@ -284,8 +320,9 @@ impl History {
         self.asked.clear();
         self.refused.clear();
         self.removed_at.clear();
+        self.owed.clear();
         self.stream += 1;
-        let registered = Registered::default();
+        let registered = Registered { released: self.registered.released, ..Registered::default() };
         self.subscriptions =
             new_stream(self.stream, self.budget, &registered, &self.sketch, self.now);
         self.registered = registered;
@@ -324,7 +361,7 @@ impl History {
     fn compare(&mut self) {
         let mut resident = 0;
         for (name, holds) in &self.edge {
-            let truth = self.truth.get(&canonical(name)).copied().unwrap_or(Truth::Absent);
+            let truth = self.truth.get(&canonical(name)).copied().unwrap_or(Truth::Missing);
             resident += usize::from(matches!(holds, Holds::Version(_)));
             match (truth, *holds) {
                 (_, Holds::Waiting) => panic!("{name} waits for ever, source: {truth:?}"),
@@ -334,7 +371,8 @@ impl History {
                     let refused = self.refused.contains(&(canonical(name), new));
                     assert!(refused, "{name} is at {held}, the source at {new}");
                 }
-                (Truth::Pending, Holds::Version(_)) | (Truth::Absent, Holds::Nothing) => {}
+                (Truth::Pending | Truth::Missing, Holds::Version(_))
+                | (Truth::Absent | Truth::Missing, Holds::Nothing) => {}
                 (Truth::Absent, Holds::Version(held)) => panic!("{name} keeps {held}"),
                 (Truth::Pending, Holds::Nothing) => {}
                 (Truth::Ready(new), Holds::Nothing) => {
@@ -345,7 +383,7 @@ impl History {
             }
         }
         let subscribed: BTreeSet<_> = self.edge.keys().map(|name| canonical(name)).collect();
-        assert_eq!(*self.registered.0.lock().unwrap(), subscribed);
+        assert_eq!(*self.registered.names.lock().unwrap(), subscribed);
         assert_eq!(self.subscriptions.table.len(), self.edge.len());
         assert_eq!(self.subscriptions.residents.len(), resident, "{:?}", self.edge);
         assert!(resident <= self.budget);

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::in_flight::Pushed;
-use super::table::{Key, QueueKind};
+use super::table::{Backing, Key, QueueKind};
 use super::{Outgoing, Registry, Subscriptions, TICK};
 use crate::ServedCertificate;
 use crate::served::Version;
@@ -149,6 +149,7 @@ impl<R: Registry> Subscriptions<R> {
         let slot = self.take_queued(key, QueueKind::Removals)?;
         self.outgoing.remove(&slot);
         self.timers.clear(slot);
+        self.back(slot, Backing::Known);
         self.residents.leave(&mut self.table, slot);
         let ticks = self.ticks(now);
         let entry = self.table.get_mut(slot)?;

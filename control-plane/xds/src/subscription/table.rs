@@ -47,10 +47,16 @@ pub(super) struct Subscription {
     pub(super) alone: bool,
     pub(super) question: QuestionState,
     pub(super) queue: QueueKind,
+    pub(super) backing: Backing,
     pub(super) segment: Segment,
 }
 
 impl Subscription {
+    /// The client has a version, or one is on its way.
+    pub(super) const fn has_something(&self) -> bool {
+        self.held.is_some() || self.sent.is_some()
+    }
+
     /// The client has no version, none is on its way, and it has not been told that there is none.
     pub(super) const fn has_nothing(&self) -> bool {
         self.held.is_none() && self.sent.is_none() && !self.removed
@@ -67,6 +73,17 @@ pub(super) enum QuestionState {
     Asked,
     /// The source is being asked, and its answer may be out of date already.
     AskedStale,
+}
+
+/// How a certificate that the client holds stands with the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Backing {
+    /// The source stands behind it, or has not been asked, or the client has none.
+    Known,
+    /// The source has neither a record nor a removal of the name.
+    Unknown,
+    /// It is to be withdrawn, and the brake does not let it.
+    HeldBack,
 }
 
 /// Which queue of outgoing answers a name is in.
@@ -161,6 +178,7 @@ impl Table {
             alone: false,
             question: QuestionState::Settled,
             queue: QueueKind::None,
+            backing: Backing::Known,
             segment: Segment::Outside,
         });
         if self.free.pop().is_some() {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use sealwax_protocol::DomainName;
-use sealwax_xds::{CertificateSource, Lookup, ServedCertificate};
+use sealwax_xds::{CertificateSource, Lookup, Removed, ServedCertificate};
 use tokio::sync::Notify;
 
 use super::{certificate, domain};
@@ -21,6 +21,8 @@ struct State {
     answers: HashMap<DomainName, Answer>,
     /// Names that are not in memory: only a lookup finds them.
     cold: bool,
+    /// So many questions after removals cannot be answered.
+    unclear: usize,
     lookups: Vec<String>,
     rejected: Vec<(String, String, String, String)>,
     delivered: Vec<(String, String, String)>,
@@ -31,6 +33,10 @@ enum Answer {
     Ready(Arc<ServedCertificate>),
     Pending,
     Unavailable,
+    /// Nothing is known of it; whether it was removed.
+    Missing {
+        removed: bool,
+    },
     /// The lookup never comes back.
     Stuck,
 }
@@ -49,6 +55,7 @@ impl TestSource {
             Some(Lookup::Ready(certificate)) => Answer::Ready(certificate),
             Some(Lookup::Pending) => Answer::Pending,
             Some(Lookup::Unavailable) => Answer::Unavailable,
+            Some(Lookup::Missing) => Answer::Missing { removed: false },
             Some(Lookup::Absent) | None => {
                 self.state.lock().unwrap().answers.remove(&domain(name));
                 return;
@@ -57,12 +64,23 @@ impl TestSource {
         self.state.lock().unwrap().answers.insert(domain(name), answer);
     }
 
+    /// The name is gone, and there is a trace of its removal.
+    pub fn remove(&self, name: &str) {
+        let gone = Answer::Missing { removed: true };
+        self.state.lock().unwrap().answers.insert(domain(name), gone);
+    }
+
     pub fn stick(&self, name: &str) {
         self.state.lock().unwrap().answers.insert(domain(name), Answer::Stuck);
     }
 
     pub fn set_cold(&self, cold: bool) {
         self.state.lock().unwrap().cold = cold;
+    }
+
+    /// The next questions after removals, so many, cannot be answered.
+    pub fn cannot_tell(&self, times: usize) {
+        self.state.lock().unwrap().unclear = times;
     }
 
     pub fn forbid(&self, node_id: &str, name: &str) {
@@ -118,6 +136,7 @@ impl TestSource {
             Some(Answer::Ready(certificate)) => Lookup::Ready(Arc::clone(certificate)),
             Some(Answer::Pending) => Lookup::Pending,
             Some(Answer::Unavailable | Answer::Stuck) => Lookup::Unavailable,
+            Some(Answer::Missing { .. }) => Lookup::Missing,
             None => Lookup::Absent,
         }
     }
@@ -147,7 +166,21 @@ impl CertificateSource for TestSource {
         }
         match self.answer(name) {
             Lookup::Unavailable => None,
-            known @ (Lookup::Ready(_) | Lookup::Pending | Lookup::Absent) => Some(known),
+            known @ (Lookup::Ready(_) | Lookup::Pending | Lookup::Absent | Lookup::Missing) => {
+                Some(known)
+            }
+        }
+    }
+
+    async fn removed(&self, name: &DomainName, _: &str) -> Removed {
+        let mut state = self.state.lock().unwrap();
+        if state.unclear > 0 {
+            state.unclear -= 1;
+            return Removed::NotKnown;
+        }
+        match state.answers.get(name) {
+            Some(Answer::Missing { removed: true }) => Removed::Yes,
+            _ => Removed::No,
         }
     }
 

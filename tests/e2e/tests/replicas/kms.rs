@@ -55,6 +55,7 @@ async fn a_control_plane_starts_and_restarts_with_its_key_in_kms() {
 
     // A key that does not exist, and a store that has no other yet.
     std::fs::remove_dir_all(folder.path().join("store")).unwrap();
+    std::fs::remove_file(folder.path().join("store.identity")).unwrap();
     std::fs::write(&file, config(&folder, &admin, &format!("{arn}0"))).unwrap();
     let mut process = serve(&folder, &moto);
     let never = process.ready("be ready", PATIENCE, async |_: &str| -> anyhow::Result<()> {

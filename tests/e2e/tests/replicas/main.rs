@@ -7,6 +7,8 @@ mod faults;
 #[cfg(test)]
 mod kms;
 #[cfg(test)]
+mod lost_store;
+#[cfg(test)]
 mod outages;
 #[cfg(test)]
 mod sharing;

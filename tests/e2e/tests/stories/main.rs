@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod account;
 #[cfg(test)]
+mod bounds;
+#[cfg(test)]
 mod campaign;
 #[cfg(test)]
 mod command_line;
@@ -18,7 +20,11 @@ mod events;
 #[cfg(test)]
 mod issuing;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod malformed;
+#[cfg(test)]
+mod odd_cas;
 #[cfg(test)]
 mod outages;
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
+use std::net::Ipv4Addr;
+
 use sealwax_testkit::{Admin, Line, LineSettings, PATIENCE};
 use serde_json::Value;
 
@@ -66,9 +68,21 @@ async fn a_domain_that_points_elsewhere_is_explained_and_ordered_when_it_is_mend
 async fn a_first_handshake_gets_its_certificate_with_a_look_before_it() {
     let settings = LineSettings { preflight: true, ..LineSettings::default() };
     let line = Line::start(settings).await.unwrap();
-    line.control_plane.admin().register("blog.example.com").await.unwrap();
-    line.visitor().unwrap().visit(line.https(), "blog.example.com").await.unwrap();
+    let (admin, visitor) = (line.control_plane.admin(), line.visitor().unwrap());
+    admin.register("blog.example.com").await.unwrap();
+    visitor.visit(line.https(), "blog.example.com").await.unwrap();
     assert_eq!((line.pebble.orders(), line.pebble.certificates()), (1, 1));
+
+    // An address beside the edges' that leads nowhere is told while it works.
+    let addresses = [Ipv4Addr::LOCALHOST.into(), Ipv4Addr::new(127, 0, 0, 8).into()];
+    line.pebble.dns().point("stale.example.com", &addresses).await.unwrap();
+    admin.register("stale.example.com").await.unwrap();
+    visitor.visit(line.https(), "stale.example.com").await.unwrap();
+    let told = explained(&admin, "stale.example.com").await;
+    let mut moments = told["timeline"].as_array().unwrap().iter();
+    let warned = moments.find(|moment| moment["kind"] == "preflight.warned");
+    let warned = warned.expect("it is warned of")["detail"].as_str().unwrap();
+    assert!(warned.contains("127.0.0.8") && !warned.contains("127.0.0.1"), "{warned}");
 }
 
 #[tokio::test]

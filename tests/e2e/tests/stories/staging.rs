@@ -2,12 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
-use sealwax_testkit::{Line, LineSettings, PATIENCE, Pebble};
+use sealwax_testkit::{Bend, Line, LineSettings, PATIENCE, Pebble};
 use serde_json::Value;
 
 #[tokio::test]
 async fn a_broken_domains_retries_hit_only_staging_until_it_is_mended() {
-    let (line, staging) = Line::start_with_staging(LineSettings::default()).await.unwrap();
+    let settings = LineSettings { bent: true, ..LineSettings::default() };
+    let (line, staging) = Line::start_with_staging(settings).await.unwrap();
     let admin = line.control_plane.admin();
     let domain = "shop.example.com";
     let dns = [line.pebble.dns(), staging.dns()];
@@ -45,4 +46,21 @@ async fn a_broken_domains_retries_hit_only_staging_until_it_is_mended() {
     assert_eq!(asked(&line, &staging), (2, 4));
     assert_eq!((line.pebble.certificates(), staging.certificates()), (1, 0));
     assert_eq!((line.pebble.accounts(), staging.accounts()), (1, 1));
+
+    // CAA records that name the account in production forbid the staging only.
+    let domain = "caa.example.com";
+    for server in dns {
+        server.forget(domain).await.unwrap();
+    }
+    admin.register(domain).await.unwrap();
+    line.control_plane.edge().ask(domain).await.unwrap();
+    admin.show_until(domain, PATIENCE, attempts(1)).await.unwrap();
+    for server in dns {
+        server.remember(domain).await.unwrap();
+    }
+    line.bent.as_ref().unwrap().bend(&[Bend::Caa]);
+    let mended = run(&["domain", "renew", "caa.example.com"]).await.unwrap();
+    assert!(mended.status.success(), "{mended:?}");
+    admin.await_state(domain, "issued", PATIENCE).await.unwrap();
+    assert_eq!(asked(&line, &staging), (4, 5), "it was tried");
 }

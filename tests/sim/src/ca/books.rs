@@ -5,7 +5,7 @@ use sealwax_core::{Cause, Timestamp};
 use sealwax_protocol::{ChallengeToken, DomainName};
 use sealwax_simulation::published::Ordered;
 
-use super::{Books, ORDER_LIFE};
+use super::Books;
 use crate::world::World;
 
 impl Books {
@@ -45,7 +45,7 @@ impl Books {
                 self.certificates += 1;
                 self.issued.insert(order.domain.clone());
             }
-            if order.is_live() && now.since(order.placed_at) > ORDER_LIFE {
+            if order.is_live() && now.since(order.placed_at) > world.plan.order_life {
                 order.status = OrderStatus::Invalid;
             }
         }

@@ -13,6 +13,15 @@ pub(in crate::cli) enum EnvoyCommand {
     Bootstrap(Box<EnvoyBootstrap>),
     /// Make certificates for mutual TLS: a private CA, the control plane's and an edge's.
     Certs(EnvoyCerts),
+    /// Let the withdrawals go that the brake holds back, from the edges of this control plane.
+    Release(EnvoyRelease),
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct EnvoyRelease {
+    /// Names that the store has neither a record nor a removal of, too.
+    #[arg(long)]
+    pub(in crate::cli) unknown: bool,
 }
 
 #[derive(Debug, Args)]

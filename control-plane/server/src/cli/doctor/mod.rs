@@ -6,6 +6,7 @@ mod issuers;
 mod parts;
 mod preflight;
 mod receivers;
+mod store;
 
 use http::Method;
 use sealwax_core::Clock as _;
@@ -18,7 +19,7 @@ use super::exit::{FAILED, Failed, Outcome};
 use super::output::Output;
 use super::serve::load;
 use super::table::table;
-use crate::admin::{DroppedView, EdgesView, FleetView};
+use crate::admin::{DroppedView, EdgesView, FleetView, StoreView};
 use crate::app::outlook;
 use crate::system::SystemClock;
 
@@ -115,6 +116,12 @@ async fn from_the_process(client: &AdminClient) -> Vec<Check> {
     match edges {
         Ok(edges) => checks.extend(edges::connected(&edges)),
         Err(failed) => checks.push(Check::failed("edges", failed.message)),
+    }
+    let known: Result<StoreView, Failed> =
+        client.ask(Method::GET, &["v1", "store"], &[], NO_BODY).await;
+    match known {
+        Ok(view) => checks.extend(store::checks(&view)),
+        Err(failed) => checks.push(Check::failed("store identity", failed.message)),
     }
     checks.extend(fleet.issuers.iter().map(issuers::standing));
     checks.extend(receivers::standing(&fleet));

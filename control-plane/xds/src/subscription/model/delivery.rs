@@ -33,12 +33,16 @@ impl History {
                     self.subscriptions
                         .subscribe(name.as_bytes(), version.as_deref().map(str::as_bytes));
                     self.removed_at.remove(name);
+                    if version.is_none() {
+                        self.owed.insert(name.to_owned());
+                    }
                 }
             }
             Some(Request::Unsubscribe(names)) => {
                 for name in names {
                     self.subscriptions.unsubscribe(name.as_bytes());
                     self.removed_at.remove(&name);
+                    self.owed.remove(&name);
                 }
             }
             Some(Request::Ack(nonce)) => self.subscriptions.ack(&nonce, self.now),
@@ -68,17 +72,37 @@ impl History {
             if let Some(at) = self.removed_at.get(&name) {
                 assert!(self.now - *at >= GAP, "{name} follows closely on its removal");
             }
+            if !content.is_multiple_of(REFUSED_EVERY) {
+                // One that is refused is no answer yet.
+                self.owed.remove(&name);
+            }
             sent.pushed.push((name, content));
         }
         for name in response.removed {
             let name = String::from_utf8(name.to_vec()).unwrap();
             assert!(names.insert(name.clone()), "{name} twice in one response");
+            if !self.owed.remove(&name) {
+                self.check_evidence(&name);
+            }
             self.removed_at.insert(name.clone(), self.now);
             sent.removed.push(name);
         }
         assert!(!names.is_empty(), "an empty response");
         self.responses.push_back(sent);
         true
+    }
+
+    /// INV-23: what the edge holds is withdrawn on evidence only, or to keep the budget.
+    fn check_evidence(&self, name: &str) {
+        let held = matches!(self.edge.get(name), Some(Holds::Version(_)));
+        let kept_by_the_budget = self.budget < NAMES.len();
+        let evidence = self.evidence.contains(&canonical(name));
+        assert!(
+            !held || kept_by_the_budget || evidence,
+            "INV-23: {name}, which the edge holds, is withdrawn at {:?}, and nobody said that it \
+             may not be served",
+            self.now
+        );
     }
 
     /// Name and content, found by encoding what there could be.

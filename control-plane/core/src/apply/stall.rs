@@ -1,0 +1,83 @@
+//! An outage stopped an attempt: nobody's failure, with a schedule of its own.
+//!
+//! A stall counts no attempt, so it moves nothing that counts them: not the schedule of failures,
+//! the lane, the headroom, the look before an order or its trial.
+
+use crate::backoff;
+use crate::clock::Jitter;
+use crate::failure::{Cause, Failure, Outage, bounded_detail};
+use crate::issuer::Refusal;
+use crate::record::{DomainRecord, Work};
+use crate::timestamp::Timestamp;
+
+/// Orders in a row that may get lost before that counts as a failure: each of them is placed, so
+/// a name whose orders never survive must not take a new one every ten minutes.
+pub const LOST_MAX: u32 = 4;
+
+/// Something that is not the domain's was away: the order, if any, is kept, and gone on with soon.
+/// An attempt that a visit asked for before its time leaves the schedule's clock alone.
+#[must_use]
+pub fn stalled(
+    record: DomainRecord,
+    cause: Cause,
+    detail: &str,
+    not_before: Option<Timestamp>,
+    now: Timestamp,
+    jitter: &dyn Jitter,
+) -> DomainRecord {
+    let refusal = Refusal { cause, detail: bounded_detail(detail) };
+    let failure = stall(&record, &refusal, not_before, now, jitter);
+    // Nothing at the CA yet: the next attempt starts over from the platform's permission.
+    let wanted = matches!(record.work, Work::Wanted { .. });
+    let work = if wanted { Work::Idle } else { record.work.clone() };
+    DomainRecord { work, failure: Some(failure), lease: None, ..record }
+}
+
+/// Whether a failure for this cause is an outage, for this record.
+pub(super) fn is_stall(record: &DomainRecord, cause: Cause) -> bool {
+    let before = record.failure.as_ref();
+    let lost_often = before.is_some_and(|before| {
+        before.counted() == Some(Cause::OrderLost)
+            || (before.cause == Cause::OrderLost && before.stalls >= LOST_MAX)
+    });
+    cause.is_outage() && !(cause == Cause::OrderLost && lost_often)
+}
+
+pub(super) fn stall(
+    record: &DomainRecord,
+    refusal: &Refusal,
+    not_before: Option<Timestamp>,
+    now: Timestamp,
+    jitter: &dyn Jitter,
+) -> Failure {
+    let before = record.failure.as_ref();
+    let row = before.filter(|row| row.is_stall() && row.cause.same_outage(refusal.cause));
+    let early = row.and_then(|row| row.next_attempt_at).filter(|at| *at > now);
+    let stalls = row.map_or(0, |row| row.stalls).saturating_add(u32::from(early.is_none()));
+    let next = match early {
+        Some(at) => not_before.map_or(at, |until| at.max(until)),
+        None => backoff::next_stall(stalls, now, not_before, jitter),
+    };
+    Failure {
+        cause: refusal.cause,
+        detail: bounded_detail(&refusal.detail),
+        attempts: before.map_or(0, |before| before.attempts),
+        stalls,
+        outage: Outage {
+            not_before: not_before.filter(|until| *until > now),
+            told: row.is_some_and(|row| row.outage.told) || is_news(stalls, next, now),
+            behind: before.and_then(Failure::counted),
+        },
+        next_attempt_at: Some(next),
+        refused: false,
+    }
+}
+
+/// Whether the platform wants to hear of a row of stalls: it lasts, or is going to.
+fn is_news(stalls: u32, next: Timestamp, now: Timestamp) -> bool {
+    stalls >= backoff::STALLS_NEWS || next.since(now) > backoff::STALL_MAX
+}
+
+#[cfg(test)]
+#[path = "stall_tests.rs"]
+mod tests;
