@@ -10,7 +10,7 @@
     reason = "a benchmark"
 )]
 
-#[path = "../../tests/support/client.rs"]
+#[path = "../../tests/xds/support/client.rs"]
 #[allow(
     dead_code,
     clippy::unwrap_used,
@@ -21,7 +21,7 @@
     reason = "shared with the tests"
 )]
 mod client;
-#[path = "../../tests/support/messages.rs"]
+#[path = "../../tests/xds/support/messages.rs"]
 #[allow(
     dead_code,
     clippy::unwrap_used,
