@@ -49,7 +49,9 @@ filter: ## Build the filter to target/sealwax_filter.wasm
 	. .tools/rust.env
 	env "$${wasm_env[@]}" cargo build $(CARGO_FLAGS) --profile wasm --target wasm32-unknown-unknown \
 		--target-dir target/wasm -p sealwax-filter "$${wasm_flags[@]}"
-	cargo run $(CARGO_FLAGS) --quiet -p sealwax-pack -- \
+	# With the features of the whole workspace, as every other build has them.
+	cargo build $(CARGO_FLAGS) --workspace --bin sealwax-pack
+	"$${CARGO_TARGET_DIR:-target}/debug/sealwax-pack" \
 		target/wasm/wasm32-unknown-unknown/wasm/sealwax_filter.wasm $(FILTER)
 
 fmt: ## Format the code
