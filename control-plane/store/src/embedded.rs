@@ -9,7 +9,7 @@ mod engine;
 mod lock;
 mod transport;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::config::{Credentials, Region, SharedCredentialsProvider, SharedHttpClient};
@@ -31,6 +31,13 @@ pub async fn open_embedded(path: &Path, clock: Arc<dyn Clock>) -> Result<DynamoS
 #[must_use]
 pub fn embedded_exists(path: &Path) -> bool {
     std::fs::metadata(path.join(engine::FILE)).is_ok_and(|file| file.is_file() && file.len() > 0)
+}
+
+/// The file in which the store in the folder `path` has everything. While it is open, the process
+/// works in the file it opened, whatever is at this place.
+#[must_use]
+pub fn embedded_file(path: &Path) -> PathBuf {
+    path.join(engine::FILE)
 }
 
 /// As [`open_embedded`], with something put around the transport: faults, a recorder.

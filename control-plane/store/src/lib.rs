@@ -33,7 +33,7 @@ pub use copy::{CopyError, CopyProgress, copy_store};
 pub use dynamo::{DynamoStore, Initialized, Pace, TableFacts, Timeouts};
 #[cfg(feature = "testing")]
 pub use embedded::{SharedEngine, open_embedded_through};
-pub use embedded::{embedded_exists, open_embedded};
+pub use embedded::{embedded_exists, embedded_file, open_embedded};
 #[cfg(feature = "testing")]
 pub use remote::open_remote_through;
 pub use remote::{RemoteSettings, open_remote};

@@ -1,11 +1,12 @@
 //! What everything else stands on: the store, whether it is the known one, the sealer, and the copy
 //! that is served while the store is away.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use sealwax_core::Clock;
 use sealwax_core::store::Store;
-use sealwax_store::{Upkeep, embedded_exists};
+use sealwax_store::{Upkeep, embedded_exists, embedded_file};
 
 use super::error::AppError;
 use super::late_store::LateStore;
@@ -55,7 +56,8 @@ impl Ground {
         let trust = Trust::unchecked();
         let keeper = keeper.map(|keeper| keeper.trusting(trust.clone()));
         let identity =
-            IdentityWatch::new(Arc::clone(&store), Arc::clone(clock), places, trust.clone());
+            IdentityWatch::new(Arc::clone(&store), Arc::clone(clock), places, trust.clone())
+                .watching(file_of(&config.store));
         // Before anything is written to the store, or taken away on its word.
         identity.first().await;
         let sealer = match &late {
@@ -64,6 +66,13 @@ impl Ground {
         };
         let (identity, sealer) = (Arc::new(identity), Arc::new(sealer));
         Ok(Self { store, upkeep, late, last_good, keeper, trust, identity, sealer })
+    }
+}
+
+fn file_of(configured: &config::Store) -> Option<PathBuf> {
+    match configured {
+        config::Store::Embedded { path } => Some(embedded_file(path)),
+        config::Store::Dynamodb { .. } => None,
     }
 }
 

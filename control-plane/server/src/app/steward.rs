@@ -38,8 +38,15 @@ impl ProcessSteward {
     /// What is in the way of trusting the store's word, one line each.
     pub(super) fn troubles(&self) -> Vec<String> {
         let mut troubles = Vec::new();
-        if let Standing::Doubted { why, .. } = self.identity.view().standing {
+        let view = self.identity.view();
+        if let Standing::Doubted { why, .. } = view.standing {
             troubles.push(why);
+        }
+        if let Some(why) = view.unwritable {
+            troubles.push(format!(
+                "the store cannot be written: {why}. What it has is served; nothing is registered, \
+                 issued or renewed until it can"
+            ));
         }
         let holdings = self.xds.holdings();
         if many(&holdings) {

@@ -7,6 +7,7 @@
 //! ```
 
 mod local;
+mod place;
 mod trust;
 mod watch;
 

@@ -15,7 +15,7 @@ pub enum Standing {
     Trusted,
     /// It is not; nothing is taken away on its word.
     Doubted {
-        /// `older`, `other`, or `nameless`.
+        /// `older`, `other`, `nameless`, or `moved`.
         kind: &'static str,
         /// What is wrong and what to do.
         why: String,

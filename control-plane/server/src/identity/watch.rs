@@ -1,5 +1,6 @@
 //! Compares the store with what was known, marks it as used, and has it accepted.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::local::Places;
+use super::place::Place;
 use super::trust::{Standing, Trust};
 
 /// How often the store is compared while it is trusted, and else.
@@ -22,6 +24,9 @@ const COMPARE_SOON: Duration = Duration::from_secs(3);
 const MARK_EVERY: Duration = Duration::from_secs(60);
 /// How long a start waits for the first comparison.
 const FIRST_WITHIN: Duration = Duration::from_secs(3);
+/// Marks that failed in a row, twenty seconds apart, before the store counts as one that cannot be
+/// written: throttling passes.
+const UNWRITABLE_AFTER: u32 = 2;
 /// How often a write that another control plane came before is tried again.
 const ACCEPT_ATTEMPTS: usize = 5;
 
@@ -30,6 +35,7 @@ pub struct IdentityWatch {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     places: Places,
+    place: Option<Place>,
     trust: Trust,
     seen: Mutex<Seen>,
 }
@@ -41,6 +47,8 @@ struct Seen {
     found: Option<StoreIdentity>,
     /// Since when its mark has stood still.
     mark_since: Option<(u64, Instant)>,
+    /// Why it could not be written last, and how often in a row.
+    unwritable: Option<(String, u32)>,
 }
 
 /// Which store there is and which was known, for people.
@@ -52,6 +60,8 @@ pub struct IdentityView {
     pub known: Option<KnownStore>,
     /// The one that is there.
     pub found: Option<StoreIdentity>,
+    /// Why it cannot be written, though it can be read: a full disk, a limit, a missing right.
+    pub unwritable: Option<String>,
 }
 
 impl IdentityWatch {
@@ -59,7 +69,13 @@ impl IdentityWatch {
     #[must_use]
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, places: Places, trust: Trust) -> Self {
         let seen = Mutex::new(Seen { known: places.read(), ..Seen::default() });
-        Self { store, clock, places, trust, seen }
+        Self { store, clock, places, place: None, trust, seen }
+    }
+
+    /// The same, which sees whether the embedded store's file is still the one that is open.
+    #[must_use]
+    pub fn watching(self, file: Option<PathBuf>) -> Self {
+        Self { place: file.map(Place::new), ..self }
     }
 
     /// The comparison a start waits for; a store that is away is compared later.
@@ -94,6 +110,9 @@ impl IdentityWatch {
     /// The store cannot be asked; it stands as before.
     pub async fn compare(&self) -> Result<bool, StoreError> {
         let (document, found) = self.read().await?;
+        if let Some(why) = self.place.as_ref().and_then(Place::trouble) {
+            return Ok(self.stands(Standing::Doubted { kind: "moved", why }));
+        }
         let known = self.seen().known.clone();
         let standing = match judge(known.as_ref(), found.as_ref()) {
             Verdict::New => return self.name_it().await,
@@ -164,7 +183,9 @@ impl IdentityWatch {
     pub fn view(&self) -> IdentityView {
         let seen = self.seen();
         let (known, found) = (seen.known.clone(), seen.found.clone());
-        IdentityView { standing: self.trust.standing(), known, found }
+        let failed = seen.unwritable.as_ref().filter(|(_, times)| *times >= UNWRITABLE_AFTER);
+        let unwritable = failed.map(|(why, _)| why.clone());
+        IdentityView { standing: self.trust.standing(), known, found, unwritable }
     }
 
     async fn read(&self) -> Result<(u64, Option<StoreIdentity>), StoreError> {
@@ -220,11 +241,30 @@ impl IdentityWatch {
         if due {
             let marked = found.marked(self.clock.now());
             match self.put(document, &marked).await {
-                Ok(()) => self.remember(&marked),
+                Ok(()) => {
+                    self.is_written();
+                    self.remember(&marked);
+                }
                 // Another control plane did it.
-                Err(StoreError::Lost { .. }) => {}
-                Err(error) => tracing::debug!(%error, "the store is marked as used later"),
+                Err(StoreError::Lost { .. }) => self.is_written(),
+                Err(error) => self.is_not_written(&error),
             }
+        }
+    }
+
+    fn is_written(&self) {
+        if self.seen().unwritable.take().is_some_and(|(_, times)| times >= UNWRITABLE_AFTER) {
+            tracing::info!("the store can be written again");
+        }
+    }
+
+    fn is_not_written(&self, error: &StoreError) {
+        let mut seen = self.seen();
+        let times = seen.unwritable.take().map_or(0, |(_, times)| times).saturating_add(1);
+        seen.unwritable = Some((error.to_string(), times));
+        drop(seen);
+        if times == UNWRITABLE_AFTER {
+            tracing::error!(%error, "the store cannot be written");
         }
     }
 

@@ -4,7 +4,7 @@ use sealwax_core::store::{Change, Expected};
 use sealwax_core::{DomainRecord, Registration};
 use sealwax_protocol::DomainName;
 use sealwax_store::conformance::{ManualClock, START};
-use sealwax_store::memory::{Fault, MemoryStore};
+use sealwax_store::memory::{Fault, MemoryStore, Operation};
 
 use super::*;
 use crate::config::Config;
@@ -116,5 +116,42 @@ async fn a_store_that_is_away_is_compared_when_it_answers_and_the_change_is_told
     let changed = move || told.try_send(()).unwrap();
     tokio::spawn(Arc::clone(&watch).serve(changed, CancellationToken::new()));
     hears.recv().await.unwrap();
+    assert_eq!(kind(&watch), "trusted");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_can_be_read_and_not_written_is_said_after_the_second_failure() {
+    let machine = tempfile::tempdir().unwrap();
+    let right = store();
+    let watch = start(machine.path(), &right).await;
+    for _ in 0..2 {
+        watch.compare().await.unwrap();
+    }
+    right.set_faults(Some(Arc::new(|operation| {
+        (operation == Operation::PutDocument).then_some(Fault::Refused)
+    })));
+    tokio::time::advance(MARK_EVERY).await;
+    watch.compare().await.unwrap();
+    assert_eq!(watch.view().unwritable, None, "once may be throttling");
+    watch.compare().await.unwrap();
+    let view = watch.view();
+    assert!(view.unwritable.is_some() && view.standing == Standing::Trusted);
+    right.set_faults(None);
+    watch.compare().await.unwrap();
+    assert_eq!(watch.view().unwritable, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_taken_away_on_the_word_of_a_store_whose_file_was_moved() {
+    let machine = tempfile::tempdir().unwrap();
+    let (file, aside) = (machine.path().join("file"), machine.path().join("aside"));
+    std::fs::write(&file, "").unwrap();
+    let watch = start(machine.path(), &store()).await.watching(Some(file.clone()));
+    assert!(!watch.compare().await.unwrap());
+    std::fs::rename(&file, &aside).unwrap();
+    assert!(watch.compare().await.unwrap());
+    assert_eq!(kind(&watch), "moved");
+    std::fs::rename(&aside, &file).unwrap();
+    assert!(watch.compare().await.unwrap());
     assert_eq!(kind(&watch), "trusted");
 }
