@@ -14,6 +14,9 @@ use crate::timestamp::Timestamp;
 /// a name whose orders never survive must not take a new one every ten minutes.
 pub const LOST_MAX: u32 = 4;
 
+/// How often in a row an order may have stalled for the wait after one that turns out to be gone.
+const SOON: u32 = 2;
+
 /// Something that is not the domain's was away: the order, if any, is kept, and gone on with soon.
 /// An attempt that a visit asked for before its time leaves the schedule's clock alone.
 #[must_use]
@@ -54,7 +57,11 @@ pub(super) fn stall(
     let row = before.filter(|row| row.is_stall() && row.cause.same_outage(refusal.cause));
     let early = row.and_then(|row| row.next_attempt_at).filter(|at| *at > now);
     let stalls = row.map_or(0, |row| row.stalls).saturating_add(u32::from(early.is_none()));
+    // The CA answers again, and what it says is that the order is gone: soon placed anew.
+    let found_lost = refusal.cause == Cause::OrderLost;
+    let found_lost = found_lost && row.is_some_and(|row| row.cause != Cause::OrderLost);
     let next = match early {
+        _ if found_lost => backoff::next_stall(stalls.min(SOON), now, not_before, jitter),
         Some(at) => not_before.map_or(at, |until| at.max(until)),
         None => backoff::next_stall(stalls, now, not_before, jitter),
     };

@@ -164,6 +164,20 @@ fn the_platform_hears_of_an_outage_when_it_lasts() {
 }
 
 #[test]
+fn an_order_that_is_gone_after_an_outage_is_placed_anew_soon() {
+    let mut record = wanted();
+    let mut now = at(0);
+    for _ in 0..12 {
+        record = away(record, Cause::CaUnavailable, now);
+        now = record.wake_at().unwrap();
+    }
+    let gone = away(record.clone(), Cause::OrderLost, now);
+    assert!(gone.wake_at().unwrap() <= now + Span::from_secs(30));
+    let again = away(gone.clone(), Cause::OrderLost, gone.wake_at().unwrap());
+    assert!(again.wake_at().unwrap() > gone.wake_at().unwrap() + Span::from_secs(60));
+}
+
+#[test]
 fn a_profile_that_the_ca_refuses_is_the_domains_own_failure() {
     let error = IssueError::Misconfigured { detail: "no such profile".into() };
     let mut record = wanted();
