@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use sealwax_core::failure::bounded_detail;
-use sealwax_core::store::{Change, Entry, Expected, LOAD_MAX, LifecycleEvent};
+use sealwax_core::store::{Change, Entry, Expected, LOAD_MAX, LifecycleEvent, StoreError};
 use sealwax_protocol::DomainName;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
@@ -23,8 +23,8 @@ const WAITING_MAX: usize = 65_536;
 const READS_MAX: usize = 4;
 /// Reads at a time for names nobody knows yet: a flood of them waits for itself alone.
 const STRANGERS_READS_MAX: usize = 2;
-/// How long reads have to fail, and none to succeed, before the store counts as away: one that was
-/// throttled is no outage.
+/// How long reads have to fail or hang, and none to succeed, before the store counts as away: one
+/// that was throttled is no outage.
 const AWAY_AFTER: Duration = Duration::from_secs(1);
 /// How long it counts as away after the last read that failed. Then it is asked again.
 const AWAY_FOR: Duration = Duration::from_secs(2);
@@ -202,9 +202,7 @@ async fn gather(shared: Arc<Shared>, mut names: mpsc::Receiver<DomainName>, most
 
 impl Shared {
     async fn read(&self, batch: &[DomainName]) {
-        let read = self.parts.store.load(batch).await;
-        self.note(read.is_err());
-        let found = match read {
+        let found = match self.ask(batch).await {
             Ok(found) => found,
             Err(error) => {
                 if error.is_outage() {
@@ -224,10 +222,23 @@ impl Shared {
         }
     }
 
-    fn note(&self, failed: bool) {
+    /// Asks the store. One that hangs counts as away long before its client gives up.
+    async fn ask(&self, batch: &[DomainName]) -> Result<Vec<Option<Entry>>, StoreError> {
+        let began = Instant::now();
+        let mut read = self.parts.store.load(batch);
+        let answer = loop {
+            match tokio::time::timeout(AWAY_AFTER, &mut read).await {
+                Ok(answer) => break answer,
+                Err(_hangs) => self.note(began, true),
+            }
+        };
+        self.note(began, answer.is_err());
+        answer
+    }
+
+    fn note(&self, began: Instant, failed: bool) {
         let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        *failing = failed.then(|| (failing.map_or(now, |(since, _)| since), now));
+        *failing = failed.then(|| (failing.map_or(began, |(since, _)| since), Instant::now()));
     }
 
     /// What is known from before and may be served: from memory, else from the last-good copy.
@@ -310,11 +321,7 @@ impl Shared {
         }
     }
 
-    async fn write_refusal(
-        &self,
-        domain: &DomainName,
-        detail: String,
-    ) -> Result<(), sealwax_core::store::StoreError> {
+    async fn write_refusal(&self, domain: &DomainName, detail: String) -> Result<(), StoreError> {
         let names = std::slice::from_ref(domain);
         let Some(entry) = self.parts.store.load(names).await?.into_iter().next().flatten() else {
             return Ok(());

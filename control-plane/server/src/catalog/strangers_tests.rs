@@ -129,6 +129,25 @@ async fn before_the_set_is_filled_and_with_the_store_away_few_strangers_are_held
     assert!(matches!(fixture.catalog.lookup(EDGE, &domain).await, Lookup::Pending));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_holds_no_stranger_of_a_set_that_was_filled() {
+    let fixture = fixture();
+    let _filling = filled(&fixture).await;
+    // Cut off: the change log is interrupted, and reads hang until their client gives up.
+    fixture.store.held.store(true, Ordering::SeqCst);
+    fixture.catalog.forget_all();
+    let asked = tokio::time::Instant::now();
+    let first = fixture.catalog.lookup(EDGE, &stranger(1)).await;
+    assert!(matches!(first, Lookup::Missing), "{first:?}");
+    assert!(asked.elapsed() <= UNLIKELY_WAIT, "{:?}", asked.elapsed());
+    let asked = tokio::time::Instant::now();
+    for n in 2..1_000 {
+        let next = fixture.catalog.lookup(EDGE, &stranger(n)).await;
+        assert!(matches!(next, Lookup::Missing), "{next:?}");
+    }
+    assert_eq!(asked.elapsed(), Duration::ZERO, "the store is known to hang");
+}
+
 #[tokio::test]
 async fn a_name_that_is_known_does_not_wait_behind_strangers() {
     let fixture = fixture();

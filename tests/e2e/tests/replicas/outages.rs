@@ -1,5 +1,7 @@
 //! A replica without the store: it serves, it issues nothing, it recovers.
 
+use std::time::Duration;
+
 use sealwax_testkit::{PATIENCE, http, wait_until};
 
 use crate::site::{Replica, Site};
@@ -25,10 +27,21 @@ async fn cut_off_from_the_store_a_replica_serves_issues_nothing_and_recovers() {
     let site = prepared().await;
     let visitor = site.visitor();
     let before = visitor.visit(site.b.envoy.https(), "known.example.com").await.unwrap();
+    // From then on B knows by heart who is registered.
+    let filled = wait_until("the set of registered names", PATIENCE, async || {
+        let address = site.b.control_plane.admin_address();
+        let metrics = http::get(address, "localhost", "/metrics").await.ok()?;
+        metrics.text().lines().any(|line| line == "sealwax_known_names_filled 1").then_some(())
+    });
+    filled.await.unwrap();
     site.b.to_store.cut();
     assert_eq!(readiness(&site.b).await.status, 503);
     assert_eq!(visitor.visit(site.b.envoy.https(), "known.example.com").await.unwrap(), before);
     let (waiting, b_envoy) = (visitor.clone(), site.b.envoy.https());
+    // A stranger is not held until the store can be asked.
+    let stranger = visitor.handshake(b_envoy, "nobody.example.org").await;
+    assert!(stranger.outcome.is_err());
+    assert!(stranger.took < Duration::from_secs(5), "{:?}", stranger.took);
     let held = tokio::spawn(async move { waiting.visit(b_envoy, "new.example.com").await });
     let asked = site.b.control_plane.edge().ask("new.example.com").await;
     assert!(!matches!(asked, Ok((200 | 202, _))), "{asked:?}");
