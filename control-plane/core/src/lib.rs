@@ -11,6 +11,7 @@
 //! restart and take-over are one path: load the record, decide, do one effect, store, again.
 
 pub mod apply;
+pub mod arn;
 pub mod backoff;
 pub mod brake;
 pub mod budget;
@@ -25,14 +26,18 @@ pub mod failure;
 pub mod health;
 pub mod identity;
 pub mod issuer;
+pub mod lane;
 pub mod merge;
 pub mod notice;
+pub mod pem;
 pub mod permission;
 pub mod preflight;
 pub mod record;
 pub mod schedule;
 pub mod secret;
 pub mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod timestamp;
 pub mod trial;
 pub mod watch;
@@ -44,6 +49,7 @@ pub use clock::{Clock, Jitter};
 pub use decide::{Sight, Step, TrialStep, decide};
 pub use departure::Departure;
 pub use failure::{Cause, Failure, Who};
+pub use lane::Lane;
 pub use notice::{Delivery, Notice, Notifier, Receiver};
 pub use record::{DomainRecord, DomainState, Lease, Registration, Work};
 pub use secret::{PrivateKey, SealedKey};

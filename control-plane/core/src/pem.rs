@@ -8,7 +8,8 @@ use zeroize::Zeroizing;
 const LINE: usize = 64;
 
 /// PKCS#8 in PEM.
-pub(crate) fn private_key_pem(der: &[u8]) -> Zeroizing<String> {
+#[must_use]
+pub fn private_key_pem(der: &[u8]) -> Zeroizing<String> {
     let body = Zeroizing::new(BASE64_STANDARD.encode(der));
     let mut pem = Zeroizing::new(String::with_capacity(body.len() + body.len() / LINE + LINE));
     pem.push_str("-----BEGIN PRIVATE KEY-----\n");

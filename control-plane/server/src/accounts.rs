@@ -2,15 +2,12 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use sealwax_acme::{AccountVault, AcmeIssuer, AdoptError, FoundAccount};
-use sealwax_core::SealedKey;
 use sealwax_core::issuer::IssueError;
 use sealwax_core::store::StoreError;
-use sealwax_store::Upkeep;
-use sealwax_workflow::Workflow;
 
-use crate::metrics::{CA_ACCOUNTS_REPLACED, Metrics};
+/// Told the name of an issuer.
+pub type Works = dyn Fn(&str) + Send + Sync;
 
 /// The issuers that have accounts. Cheap to clone.
 #[derive(Clone, Default)]
@@ -18,8 +15,8 @@ pub struct Accounts {
     issuers: Arc<[Arc<AcmeIssuer>]>,
     /// Where credentials are replaced; there where there are issuers.
     vault: Option<Arc<dyn AccountVault>>,
-    /// Who is told that an account works again.
-    workflow: Option<Workflow>,
+    /// Told the issuer whose account works again.
+    works: Option<Arc<Works>>,
 }
 
 /// What is known of an issuer without asking its CA.
@@ -34,14 +31,14 @@ pub struct AccountStanding {
 }
 
 impl Accounts {
-    /// Of these issuers.
+    /// Of these issuers; `works` is told whose account can be used again.
     #[must_use]
     pub fn of(
         issuers: &[Arc<AcmeIssuer>],
         vault: Arc<dyn AccountVault>,
-        workflow: Workflow,
+        works: Box<Works>,
     ) -> Self {
-        Self { issuers: issuers.into(), vault: Some(vault), workflow: Some(workflow) }
+        Self { issuers: issuers.into(), vault: Some(vault), works: Some(works.into()) }
     }
 
     /// All of them, in the configuration's order.
@@ -103,38 +100,14 @@ impl Accounts {
 
     /// Orders go to it again, at once.
     fn works(&self, issuer: &str) {
-        if let Some(workflow) = &self.workflow {
-            workflow.account_works(issuer);
+        if let Some(works) = &self.works {
+            works(issuer);
         }
     }
 
     fn one(&self, name: &str) -> Result<&AcmeIssuer, AccountError> {
         let found = self.issuers.iter().find(|one| one.settings().name == name);
         found.map(AsRef::as_ref).ok_or_else(|| AccountError::NoIssuer(name.to_owned()))
-    }
-}
-
-/// Replaces credentials in the store, and counts accounts that took the place of others.
-pub struct Vault {
-    /// The store.
-    pub upkeep: Arc<dyn Upkeep>,
-    /// The figures.
-    pub metrics: Metrics,
-}
-
-#[async_trait]
-impl AccountVault for Vault {
-    async fn replace(
-        &self,
-        issuer: &str,
-        expected: &SealedKey,
-        sealed: &SealedKey,
-    ) -> Result<(), StoreError> {
-        self.upkeep.replace_account(issuer, expected, sealed).await
-    }
-
-    fn registered(&self, issuer: &str, why: &'static str) {
-        self.metrics.count(&CA_ACCOUNTS_REPLACED, &[issuer, why], 1);
     }
 }
 

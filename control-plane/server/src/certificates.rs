@@ -12,11 +12,10 @@ use sealwax_core::store::{
     StoredCertificate,
 };
 use sealwax_core::{
-    Clock, DomainRecord, Jitter, Notifier, PrivateKey, Registration, Timestamp, apply, notice,
-    schedule, watch,
+    Clock, DomainRecord, Jitter, Lane, Notifier, PrivateKey, Registration, Timestamp, apply,
+    notice, schedule, watch,
 };
 use sealwax_protocol::DomainName;
-use sealwax_workflow::Lane;
 use zeroize::Zeroizing;
 
 use crate::registry::Announcer;

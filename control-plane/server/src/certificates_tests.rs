@@ -4,11 +4,12 @@ use async_trait::async_trait;
 use rcgen::{CertificateParams, KeyPair};
 use sealwax_core::issuer::{OrderRequest, OrderView, RenewalInfo};
 use sealwax_core::notice::Nobody;
+use sealwax_core::testing::ManualClock;
 use sealwax_core::{DomainState, SealedKey, Work};
 use sealwax_store::memory::MemoryStore;
 
 use super::*;
-use crate::registry::tests::{Hand, Heard};
+use crate::registry::tests::Heard;
 use crate::system::SystemJitter;
 
 /// Binds nothing: the place is the sealer's matter, not this one's.
@@ -68,7 +69,7 @@ struct World {
     heard: Arc<Heard>,
 }
 
-const NOW: u64 = 1_767_225_600;
+const NOW: i64 = 1_767_225_600;
 
 /// Over a store, with a CA that only revokes.
 pub(crate) fn over(store: &Arc<MemoryStore>, clock: &Arc<dyn Clock>) -> Certificates {
@@ -84,7 +85,7 @@ pub(crate) fn over(store: &Arc<MemoryStore>, clock: &Arc<dyn Clock>) -> Certific
 }
 
 fn world() -> World {
-    let clock = Hand::at(NOW) as Arc<dyn Clock>;
+    let clock = ManualClock::at_secs(NOW) as Arc<dyn Clock>;
     let store = Arc::new(MemoryStore::new(Arc::clone(&clock)));
     let (ca, heard) = (Arc::new(Revoker::default()), Arc::new(Heard::default()));
     let mut certificates = over(&store, &clock);
@@ -97,7 +98,7 @@ fn world() -> World {
 pub(crate) fn made(name: &str) -> (String, String) {
     let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
     let moment = |secs| time::OffsetDateTime::from_unix_timestamp(secs).unwrap();
-    let now = i64::try_from(NOW).unwrap();
+    let now = NOW;
     (params.not_before, params.not_after) = (moment(now), moment(now + 90 * 86_400));
     let key = KeyPair::generate().unwrap();
     (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
@@ -115,7 +116,7 @@ async fn what_was_brought_along_is_served_watched_and_not_renewed() {
     assert_eq!(record.state(), DomainState::Issued);
     let held = record.certificate.clone().unwrap();
     assert_eq!((held.source, held.renew_at), (CertificateSource::Imported, None));
-    let two_thirds = Timestamp::from_millis((NOW + 60 * 86_400) * 1000);
+    let two_thirds = Timestamp::from_secs(NOW + 60 * 86_400);
     assert_eq!(record.wake_at(), Some(two_thirds), "its end is pointed out in time");
     assert_eq!(record.scheduled_at(), None);
     let entry = world.store.load(&[domain()]).await.unwrap().remove(0).unwrap();

@@ -14,13 +14,13 @@ pub mod identity;
 pub mod last_good;
 pub mod metrics;
 pub mod notify;
-pub(crate) mod pem;
 pub mod permission;
 pub mod pki;
 pub mod system;
 pub mod telemetry;
 pub mod traces;
 pub mod trail;
+pub mod view;
 
 pub mod registry;
 pub mod web;

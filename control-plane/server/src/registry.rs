@@ -10,10 +10,9 @@ use sealwax_core::store::{
     CertificateChange, Change, Expected, LifecycleEvent, Page, Selection, Store, StoreError, Stored,
 };
 use sealwax_core::{
-    Clock, DomainRecord, Notifier, Registration, Timestamp, Work, apply, departure,
+    Clock, DomainRecord, Lane, Notifier, Registration, Timestamp, Work, apply, departure,
 };
 use sealwax_protocol::{ChallengeToken, DomainName};
-use sealwax_workflow::Lane;
 
 pub use error::RegistryError;
 pub use together::Known;

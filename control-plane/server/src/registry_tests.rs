@@ -1,30 +1,10 @@
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 
+use sealwax_core::testing::ManualClock;
 use sealwax_core::{Cause, CertificateFacts, CertificateSource, Failure};
 use sealwax_store::memory::MemoryStore;
 
 use super::*;
-
-/// A clock that only moves when told to.
-#[derive(Default)]
-pub(crate) struct Hand(AtomicU64);
-
-impl Hand {
-    pub(crate) fn at(secs: u64) -> Arc<Self> {
-        Arc::new(Self(AtomicU64::new(secs * 1000)))
-    }
-
-    fn set(&self, secs: u64) {
-        self.0.store(secs * 1000, Ordering::SeqCst);
-    }
-}
-
-impl Clock for Hand {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
-    }
-}
 
 /// Remembers what it was told.
 #[derive(Default)]
@@ -43,12 +23,12 @@ impl Announcer for Heard {
 pub(super) struct World {
     pub(super) registry: Registry,
     pub(super) store: Arc<MemoryStore>,
-    clock: Arc<Hand>,
+    clock: Arc<ManualClock>,
     heard: Arc<Heard>,
 }
 
 pub(super) fn world(on_register: bool) -> World {
-    let clock = Hand::at(1_000);
+    let clock = ManualClock::at_secs(1_000);
     let store = Arc::new(MemoryStore::new(Arc::clone(&clock) as Arc<dyn Clock>));
     let heard = Arc::new(Heard::default());
     let rules = Rules { issuers: vec!["main".to_owned()], on_register };
@@ -144,7 +124,7 @@ async fn registering_anew_keeps_certificate_and_work() {
             record.certificate = Some(certificate(5_000));
         })
         .await;
-    world.clock.set(2_000);
+    world.clock.set(Timestamp::from_secs(2_000));
     let put = world.registry.put(&domain, tenant("t2")).await.unwrap();
     assert!(!put.created);
     assert_eq!(put.record.work, work);

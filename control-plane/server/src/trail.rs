@@ -13,6 +13,8 @@ use sealwax_core::store::LifecycleEvent;
 use sealwax_core::{Span, Timestamp};
 use sealwax_protocol::DomainName;
 
+use crate::edge::Steps;
+
 /// Bytes of all steps together.
 const BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Steps kept for a domain: some runs' worth.
@@ -29,6 +31,16 @@ const STEP_BYTES: usize = 64;
 /// The steps of many domains. Cheap to clone.
 #[derive(Clone)]
 pub struct Trail(Cache<DomainName, Arc<Vec<LifecycleEvent>>>);
+
+impl Steps for Trail {
+    fn asked(&self, domain: &DomainName, at: Timestamp, by: &str) {
+        Self::asked(self, domain, at, by);
+    }
+
+    fn fetched(&self, domain: &DomainName, at: Timestamp, through: &str) {
+        self.note(domain, at, "challenge.fetched", through);
+    }
+}
 
 impl Default for Trail {
     fn default() -> Self {

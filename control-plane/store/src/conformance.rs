@@ -11,35 +11,12 @@ mod samples;
 mod writes;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use sealwax_core::{Clock, Timestamp};
+use sealwax_core::Timestamp;
+pub use sealwax_core::testing::ManualClock;
 
 use crate::upkeep::Upkeep;
 pub use samples::{certificate, challenge, domain, event, record, sealed, token};
-
-/// A clock that stands still until it is moved.
-#[derive(Debug)]
-pub struct ManualClock(AtomicU64);
-
-impl ManualClock {
-    /// At this moment.
-    #[must_use]
-    pub fn at(moment: Timestamp) -> Arc<Self> {
-        Arc::new(Self(AtomicU64::new(moment.millis())))
-    }
-
-    /// Sets it, forwards or backwards.
-    pub fn set(&self, moment: Timestamp) {
-        self.0.store(moment.millis(), Ordering::SeqCst);
-    }
-}
-
-impl Clock for ManualClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
-    }
-}
 
 /// Where the suite starts in time: far ahead of real clocks, by which tables collect what expired.
 pub const START: Timestamp = Timestamp::from_millis(4_000_000_000_000);

@@ -28,7 +28,7 @@ mod upkeep;
 #[cfg(feature = "testing")]
 pub mod wire;
 
-pub use aws::{Arn, AwsEndpoint, Patience, StaticCredentials};
+pub use aws::{AwsEndpoint, Patience, StaticCredentials};
 pub use copy::{CopyError, CopyProgress, copy_store};
 pub use dynamo::{DynamoStore, Initialized, Pace, TableFacts, Timeouts};
 #[cfg(feature = "testing")]

@@ -23,7 +23,7 @@ pub use canary::{CANARY_ISSUER, KeyCheckError};
 use data_key::DataKeys;
 use envelope::Envelope;
 pub use kek::{DataKeyBytes, KekError, KekId, KekSource, KeyEncryptionKey, LocalKek, WhenMissing};
-pub use kms::{KmsKek, KmsKeyArn};
+pub use kms::KmsKek;
 
 /// Seals and opens private keys under a key-encryption key.
 pub struct KeySealer {

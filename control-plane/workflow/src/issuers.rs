@@ -12,10 +12,10 @@ use sealwax_core::{Cause, DomainRecord, Span, Timestamp, apply, backoff, schedul
 
 use crate::budget::{Refused, Reserved, need};
 use crate::houses::{Rest, Sort};
-use crate::lanes::Lane;
 use crate::line::{Gate, Waits};
 use crate::run::{Ask, Progress, Run, RunError, Workflow};
 use crate::step::{bug, stored_token, unknown_issuer};
+use sealwax_core::Lane;
 
 /// A limit of requests that is free again this soon is waited for in the run.
 const SHORT_WAIT: Span = Span::from_secs(2);

@@ -14,7 +14,7 @@ use sealwax_core::{Span, Timestamp};
 use sealwax_protocol::DomainName;
 use tokio::time::Instant;
 
-use crate::lanes::Lane;
+use sealwax_core::Lane;
 
 /// Most names that wait. One that does not fit is read again by each pass of the sweep.
 const LINE_MAX: usize = 50_000;

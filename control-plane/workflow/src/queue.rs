@@ -14,9 +14,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::budget::BudgetLeft;
 use crate::in_flight::{Hold, InFlight};
-use crate::lanes::{Lane, Lanes};
+use crate::lanes::Lanes;
 use crate::line::{Gate, Line, Turn};
 use crate::run::{Ask, RunError, Workflow};
+use sealwax_core::Lane;
 
 /// Runs per place to act: a run that waits for a CA gives its place to another, so the slow ones
 /// pile up here and not in front of the others. A run holds a few kilobytes.

@@ -9,9 +9,9 @@ use sealwax_protocol::DomainName;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::lanes::Lane;
 use crate::queue::Queue;
 use crate::run::Ask;
+use sealwax_core::Lane;
 
 /// Most domains taken from the index at a time.
 const PAGE: usize = 500;

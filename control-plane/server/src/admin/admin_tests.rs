@@ -4,13 +4,14 @@ use axum::http::{Method, Request, Response};
 use http_body_util::BodyExt as _;
 use sealwax_core::Clock;
 use sealwax_core::store::{Store, StoreError};
+use sealwax_core::testing::ManualClock;
 use sealwax_store::memory::{Fault, MemoryStore};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use super::*;
 use crate::metrics::{MeteredStore, Metrics};
-use crate::registry::tests::{Hand, Heard};
+use crate::registry::tests::Heard;
 use crate::registry::{Announcer, Rules};
 
 #[path = "process_tests.rs"]
@@ -82,7 +83,7 @@ struct World {
 }
 
 fn world() -> World {
-    let clock = Hand::at(1_767_225_600) as Arc<dyn Clock>;
+    let clock = ManualClock::at_secs(1_767_225_600) as Arc<dyn Clock>;
     let store = Arc::new(MemoryStore::new(Arc::clone(&clock)));
     let feed = Feed::new(clock.now());
     let metered = MeteredStore::new(

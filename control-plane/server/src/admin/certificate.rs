@@ -10,12 +10,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use super::domains::malformed_body;
-use super::view::DomainView;
 use super::{AdminApi, parse_name};
 use crate::certificates::CertificateError;
-use crate::pem::private_key_pem;
 use crate::registry::RegistryError;
+use crate::view::DomainView;
 use crate::web::{PROBLEM_JSON, Problem};
+use sealwax_core::pem::private_key_pem;
 
 /// What an export takes beside chain and key: field names and the domain.
 const ENVELOPE_BYTES: usize = 512;

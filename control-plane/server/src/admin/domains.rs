@@ -15,10 +15,10 @@ use sealwax_core::{Cause, DomainRecord, DomainState, Registration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::explain::Explanation;
-use super::view::{DomainView, EventsView, PageView};
 use super::{AdminApi, parse_name};
 use crate::config::parse_span;
 use crate::registry::Window;
+use crate::view::{DomainView, EventsView, PageView};
 use crate::web::{PROBLEM_JSON, Problem};
 
 /// Domains on a page when the caller does not say.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::advice::{Advice, forward, in_words};
-use super::view::{DomainView, EventView};
+use crate::view::{DomainView, EventView};
 
 /// From this many failures in a row on the schedule is daily.
 const DAILY_FROM: u32 = 4;

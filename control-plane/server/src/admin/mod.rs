@@ -22,7 +22,6 @@ mod scope;
 mod steward;
 mod stream;
 mod token;
-mod view;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +42,7 @@ use crate::registry::Registry;
 use crate::trail::Trail;
 use crate::web::{Bounds, Problem, bound};
 
+pub use crate::view::{CertificateView, DomainView, EventView, EventsView, FailureView, PageView};
 pub use advice::{Advice, caa_name, caa_of};
 pub(crate) use batch::LINE_BYTES_MAX;
 pub use batch::{BatchLine, BatchResult};
@@ -61,7 +61,6 @@ pub use scope::{Scope, Tokens};
 pub use steward::{Steward, StoreView, TRUSTED};
 pub use stream::HappeningView;
 pub use token::{Token, TokenError, read_token_file};
-pub use view::{CertificateView, DomainView, EventView, EventsView, FailureView, PageView};
 
 /// Bounds of the admin API. The body bound is for single requests; a batch streams.
 pub const BOUNDS: Bounds =

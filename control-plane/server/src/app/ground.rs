@@ -10,6 +10,7 @@ use sealwax_store::{Upkeep, embedded_exists, embedded_file};
 
 use super::error::AppError;
 use super::late_store::LateStore;
+use super::places::places;
 use super::region;
 use super::sealing::ProvenSealer;
 use super::watch::Eyes;
@@ -50,7 +51,7 @@ impl Ground {
         // Before the store: it makes the folder, and says whether there is something to serve.
         let (last_good, keeper) = open_last_good(&config.store)?.unzip();
         let serves = last_good.as_ref().is_some_and(LastGood::found_some);
-        let places = Places::of(config);
+        let places = places(config);
         let (upkeep, late) = open_known(&config.store, &places, Arc::clone(clock)).await?;
         let store: Arc<dyn Store> = eyes.store(Arc::clone(&upkeep) as Arc<dyn Store>);
         let trust = Trust::unchecked();

@@ -68,7 +68,7 @@ impl Listeners {
             clock: Arc::clone(&app.clock),
             readiness: Arc::clone(&app.catalog) as Arc<dyn Readiness>,
             usage: Arc::new(UsageToXds(Arc::clone(&app.xds))),
-            trail: app.watch.trail.clone(),
+            steps: Arc::new(app.watch.trail.clone()),
         };
         let admin = AdminApi {
             registry: registry(app, config),

@@ -6,12 +6,13 @@ use sealwax_acme::AccountVault;
 use sealwax_core::permission::Permission;
 use sealwax_core::secret::Sealer;
 use sealwax_core::store::Store;
-use sealwax_core::{Clock, Jitter, Notifier, Span};
+use sealwax_core::{Clock, Jitter, Lane, Notifier, Span};
+use sealwax_protocol::DomainName;
 use sealwax_store::{
     DynamoStore, RemoteSettings, Upkeep, embedded_exists, open_embedded, open_remote,
 };
 use sealwax_workflow::campaign::Campaigns;
-use sealwax_workflow::{Departures, Parts, Queue, Settings, Workflow};
+use sealwax_workflow::{Ask, Departures, Parts, Queue, Settings, Workflow};
 use sealwax_xds::{XdsConfig, XdsServer};
 
 use super::announcements::Announcements;
@@ -22,9 +23,12 @@ use super::keys::LocalKeys;
 use super::late_store::LateStore;
 use super::outlook;
 use super::sealing::ProvenSealer;
+use super::vault::Vault;
 use super::watch::{Eyes, Watch};
-use crate::accounts::{Accounts, Vault};
-use crate::catalog::{CacheBounds, Catalog, CatalogParts, EdgeTenants, Serving, WildcardZones};
+use crate::accounts::Accounts;
+use crate::catalog::{
+    CacheBounds, Catalog, CatalogParts, Demand, EdgeTenants, Serving, WildcardZones,
+};
 use crate::certificates::Certificates;
 use crate::config::{self, Config};
 use crate::edge::Answers;
@@ -138,7 +142,9 @@ impl App {
             },
             settings(config),
         );
-        let accounts = Accounts::of(&acme.accounts(), vault, workflow.clone());
+        let told = workflow.clone();
+        let works = Box::new(move |issuer: &str| told.account_works(issuer));
+        let accounts = Accounts::of(&acme.accounts(), vault, works);
         let queue = Queue::new(workflow);
         let (clocks, read) = (Arc::clone(&clock), Arc::clone(&store));
         let parts = CatalogParts { store: read, sealer, clock: clocks, jitter, trust };
@@ -176,6 +182,15 @@ impl App {
     }
 }
 
+/// Demand of visitors goes into the workflow's queue.
+struct Demanded(Queue);
+
+impl Demand for Demanded {
+    fn wanted(&self, domain: &DomainName, lane: Lane) {
+        self.0.submit(domain, lane, Ask::Demand);
+    }
+}
+
 fn open_catalog(
     parts: CatalogParts,
     config: &Config,
@@ -183,7 +198,7 @@ fn open_catalog(
     last_good: Option<&LastGood>,
 ) -> Arc<Catalog> {
     let catalog = Arc::new(Catalog::new(parts, CACHE, serving(config)));
-    catalog.demand_through(queue.clone());
+    catalog.demand_through(Arc::new(Demanded(queue.clone())));
     if let Some(copy) = last_good {
         catalog.fall_back_on(copy.clone());
     }

@@ -20,15 +20,14 @@ mod serving;
 mod standing;
 mod wildcards;
 
-use std::sync::Arc;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sealwax_core::secret::Sealer;
 use sealwax_core::store::Store;
-use sealwax_core::{Clock, Jitter, Timestamp};
+use sealwax_core::{Clock, Jitter, Lane, Timestamp};
 use sealwax_protocol::DomainName;
-use sealwax_workflow::{Ask, Lane, Queue};
 use sealwax_xds::{CertificateSource, Lookup, Removed};
 use tokio_util::sync::CancellationToken;
 
@@ -44,6 +43,17 @@ use revisits::Revisits;
 pub use serving::{EdgeTenants, Serving, WildcardZones};
 pub use standing::{Held, Standing};
 use wildcards::Wildcards;
+
+/// How long a name waits for the store that the set of registered names, as it was filled last,
+/// does not have: long enough for a slow read, and far below what a visitor or Envoy waits.
+const UNLIKELY_WAIT: Duration = Duration::from_secs(2);
+
+/// Whoever orders certificates. Serving knows no more of it.
+pub trait Demand: Send + Sync + 'static {
+    /// A visitor wants a certificate there is none of, or one that is due. Never waits; a demand
+    /// that is lost is made again by the next visit.
+    fn wanted(&self, domain: &DomainName, lane: Lane);
+}
 
 /// What the catalog is made of.
 pub struct CatalogParts {
@@ -75,7 +85,7 @@ pub struct Catalog {
     cache: Arc<StandingCache>,
     loader: Loader,
     clock: Arc<dyn Clock>,
-    demand: OnceLock<Queue>,
+    demand: OnceLock<Arc<dyn Demand>>,
     revisits: Revisits,
     serving: Serving,
     filling: Filling,
@@ -100,9 +110,9 @@ impl Catalog {
     }
 
     /// Where demand goes. Until this is called nothing is demanded.
-    pub fn demand_through(&self, queue: Queue) {
-        if self.demand.set(queue).is_err() {
-            tracing::debug!("the catalog has its queue already");
+    pub fn demand_through(&self, demand: Arc<dyn Demand>) {
+        if self.demand.set(demand).is_err() {
+            tracing::debug!("the catalog has somewhere to demand from already");
         }
     }
 
@@ -161,7 +171,14 @@ impl Catalog {
             }
             Says::Stale | Says::Unfilled => Line::Strangers,
         };
-        match self.loader.load(domain, line).await {
+        let load = self.loader.load(domain, line);
+        let load = if says == Says::Stale {
+            let in_time = tokio::time::timeout(UNLIKELY_WAIT, load).await;
+            in_time.unwrap_or(Load::StoreAway)
+        } else {
+            load.await
+        };
+        match load {
             Load::Found(standing) => Some(standing),
             Load::StoreAway => match self.cache.stale(domain) {
                 None if self.loader.is_away() => self.away(domain, says),
@@ -238,9 +255,9 @@ impl Catalog {
             || matches!(standing, Standing::Ready(held) if held.due(self.clock.now()));
         if self.serving.on_handshake
             && (waits || (standing.is_doubted() && self.revisits.admits(domain)))
-            && let Some(queue) = self.demand.get()
+            && let Some(demand) = self.demand.get()
         {
-            queue.submit(domain, lane, Ask::Demand);
+            demand.wanted(domain, lane);
         }
     }
 

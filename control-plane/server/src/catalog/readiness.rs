@@ -1,10 +1,9 @@
 //! The edge API's question, answered from the catalog.
 
 use async_trait::async_trait;
-use sealwax_core::{Span, Timestamp};
+use sealwax_core::{Lane, Span, Timestamp};
 use sealwax_protocol::DomainName;
 use sealwax_protocol::edge::CertificateAnswer;
-use sealwax_workflow::Lane;
 use sealwax_xds::Peer;
 
 use super::{Catalog, Standing};

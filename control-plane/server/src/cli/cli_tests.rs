@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use clap::CommandFactory as _;
 use sealwax_core::Clock;
 use sealwax_core::store::Store;
+use sealwax_core::testing::ManualClock;
 use sealwax_store::memory::MemoryStore;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -13,7 +14,7 @@ use super::exit::{DONE, FAILED, NOT_FOUND, USAGE};
 use super::*;
 use crate::admin::{AdminApi, Token, Tokens};
 use crate::feed::Feed;
-use crate::registry::tests::{Hand, Heard};
+use crate::registry::tests::Heard;
 use crate::registry::{Announcer, Registry, Rules};
 use crate::web::{Connections, serve};
 
@@ -43,7 +44,7 @@ impl Drop for World {
 }
 
 async fn world(token: Option<&str>) -> World {
-    let clock = Hand::at(1_767_225_600) as Arc<dyn Clock>;
+    let clock = ManualClock::at_secs(1_767_225_600) as Arc<dyn Clock>;
     let store = Arc::new(MemoryStore::new(Arc::clone(&clock)));
     let certificates = crate::certificates::tests::over(&store, &clock);
     let store = store as Arc<dyn Store>;

@@ -17,9 +17,9 @@ use super::output::Output;
 use super::progress::Progress;
 use super::serve::load;
 use super::table::table;
-use crate::app::{MissingKey, WhenAbsent, key_sealer, open_store};
+use crate::app::{MissingKey, WhenAbsent, key_sealer, open_store, places};
 use crate::config::Config;
-use crate::identity::{Places, put_identity, random_id};
+use crate::identity::{put_identity, random_id};
 use crate::system::SystemClock;
 
 pub(super) async fn run(output: &mut Output, command: &StoreCommand) -> Outcome {
@@ -52,7 +52,7 @@ struct Named {
 }
 
 async fn named(config: &Config, store: &DynamoStore) -> Result<Named, Failed> {
-    let known = Places::of(config).read().map(|known| known.id);
+    let known = places(config).read().map(|known| known.id);
     let found = store.document(IDENTITY_DOCUMENT).await.map_err(failed)?;
     let id = match found {
         Some(found) => serde_json::from_str::<StoreIdentity>(&found.text).map_err(failed)?.id,

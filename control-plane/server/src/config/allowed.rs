@@ -5,14 +5,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use sealwax_core::Span;
+use sealwax_core::arn::KmsKeyArn;
 use sealwax_core::record::KeyType;
 use sealwax_protocol::DomainName;
-use sealwax_store::seal::KmsKeyArn;
 use url::Url;
 
+use super::arn::{StreamArn, TopicArn};
 use super::delivery::BUDGET_MAX;
 use super::{AccessField, AccessLog, Kek, LimitsPreset, LogFormat, StoreKind, Target, Targets};
-use crate::notify::{StreamArn, TopicArn};
 
 /// Longest value accepted, in bytes; nothing sensible comes near it.
 pub(super) const VALUE_BYTES_MAX: usize = 4096;

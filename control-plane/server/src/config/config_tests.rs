@@ -183,7 +183,7 @@ fn webhooks_and_limits_are_read() {
     let config = parse(text, &[]).unwrap();
     assert_eq!(config.issuers[0].limits, Some(LimitsPreset::LetsEncryptStaging));
     assert_eq!(config.notify[0].events, ["certificate.issued", "domain.parked"]);
-    assert_eq!(config.notify[1].events.len(), crate::notify::EVENTS.len());
+    assert_eq!(config.notify[1].events.len(), EVENTS.len());
     let secret = |one: &Notify| match &one.to {
         Destination::Webhook { secret_file, .. } => secret_file.display().to_string(),
         Destination::Topic { .. } | Destination::Stream { .. } => String::new(),

@@ -13,9 +13,10 @@ use sealwax_protocol::DomainName;
 use url::Url;
 
 use super::allowed::Allowed;
+use super::arn::{StreamArn, TopicArn};
 use super::delivery::BUDGET_MAX;
+use super::notify::EVENTS;
 use super::{AccessLog, Kek, LimitsPreset, Listen, LogFormat, StoreKind, Targets};
-use crate::notify::{EVENTS, StreamArn, TopicArn};
 
 /// A key whose value becomes a `T`.
 pub(super) struct Key<T> {

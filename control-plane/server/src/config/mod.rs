@@ -4,6 +4,7 @@
 //! it. Whatever is wrong is reported at once, never one thing at a time.
 
 mod allowed;
+mod arn;
 mod delivery;
 mod keys;
 mod notify;
@@ -20,22 +21,23 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use sealwax_core::Span;
+use sealwax_core::arn::KmsKeyArn;
 use sealwax_core::record::KeyType;
 use sealwax_protocol::DomainName;
-use sealwax_store::seal::KmsKeyArn;
 use toml::Table;
 use url::Url;
 
 pub(crate) use allowed::parse_span;
+pub use arn::{StreamArn, TopicArn};
 pub(crate) use delivery::unix_path;
 pub use delivery::{Listen, TlsFiles};
-pub use notify::{Destination, Notify};
+pub use notify::{Destination, EVENTS, Notify};
 pub use preflight::Preflight;
 pub use problem::{Problem, Problems};
 pub(crate) use read::loopback;
 pub use reference::reference;
 pub use staging::Staging;
-pub use telemetry::{AccessField, LogFormat, Telemetry};
+pub use telemetry::{AccessField, Exporting, LogFormat, Telemetry};
 
 use reader::Reader;
 use telemetry::AccessLog;

@@ -4,10 +4,22 @@ use std::path::PathBuf;
 
 use url::Url;
 
+use super::arn::{StreamArn, TopicArn};
 use super::keys::{self, Key};
 use super::loopback;
 use super::reader::{Position, Reader};
-use crate::notify::{EVENTS, StreamArn, TopicArn};
+
+/// Every event that can be told.
+pub const EVENTS: &[&str] = &[
+    "certificate.issued",
+    "certificate.renewed",
+    "certificate.failed",
+    "certificate.expiring",
+    "certificate.revoked",
+    "domain.refused",
+    "domain.parked",
+    "domain.removed",
+];
 
 /// `[[notify]]`
 #[derive(Clone, Debug, PartialEq, Eq)]

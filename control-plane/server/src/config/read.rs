@@ -9,12 +9,11 @@ use super::keys::{self, Key};
 use super::reader::{Position, Reader};
 use super::staging;
 use super::{
-    Admin, Binding, Config, Edge, Issuance, Issuer, KEK_FILE, Kek, LastGoodCopy, Limits, Listen,
-    Permission, Renewal, STAGING_DIRECTORY, STAGING_NAME, Store, StoreKind, Telemetry, TlsFiles,
-    Xds,
+    Admin, Binding, Config, Edge, Exporting, Issuance, Issuer, KEK_FILE, Kek, LastGoodCopy, Limits,
+    Listen, Permission, Renewal, STAGING_DIRECTORY, STAGING_NAME, Store, StoreKind, Telemetry,
+    TlsFiles, Xds,
 };
 use super::{notify, preflight};
-use crate::traces::Exporting;
 
 /// Reads all sections before giving up on any, so that every problem is noted.
 pub(super) fn read(reader: &mut Reader) -> Option<Config> {

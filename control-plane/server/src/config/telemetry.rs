@@ -1,6 +1,6 @@
 //! `[telemetry]`: what the process says about itself.
 
-use crate::traces::Exporting;
+use url::Url;
 
 /// `[telemetry]`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +13,15 @@ pub struct Telemetry {
     pub census_rate: u64,
     /// Where traces go; nowhere if unset.
     pub traces: Option<Exporting>,
+}
+
+/// Where traces go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exporting {
+    /// The collector's address for traces (OTLP/HTTP, protobuf).
+    pub url: Url,
+    /// How many of a hundred handshakes that wait are traced.
+    pub percent: u64,
 }
 
 /// A field of the access log.

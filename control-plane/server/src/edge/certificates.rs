@@ -28,7 +28,7 @@ pub(super) async fn ask(
         Ok(ready) => {
             if matches!(ready.answer, CertificateAnswer::Pending { .. }) {
                 let by = format!("a request at {}", named(&edge));
-                api.trail.asked(&domain, api.clock.now(), &by);
+                api.steps.asked(&domain, api.clock.now(), &by);
             }
             respond(&ready)
         }

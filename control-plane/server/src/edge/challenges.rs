@@ -51,7 +51,7 @@ pub(super) async fn answer(
             tracing::debug!(domain = %challenge.domain, "a challenge was fetched");
             api.answers.note(&token, true);
             let through = format!("through {}", named(&edge));
-            api.trail.note(&challenge.domain, now, "challenge.fetched", &through);
+            api.steps.fetched(&challenge.domain, now, &through);
             let age = ANSWER_AGE.min(challenge.expires_at.since(now));
             let headers = [
                 (CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()),

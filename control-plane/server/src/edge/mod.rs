@@ -13,14 +13,13 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use sealwax_core::store::Store;
-use sealwax_core::{Clock, Span};
+use sealwax_core::{Clock, Span, Timestamp};
 use sealwax_protocol::DomainName;
 use sealwax_protocol::edge::{CertificateAnswer, USAGE_PATH};
 use sealwax_xds::Peer;
 
 pub use answers::Answers;
 
-use crate::trail::Trail;
 use crate::web::{Bounds, Problem, bound};
 
 /// Bounds of the edge API. A usage report of 1,000 names of the greatest length has 256 KB.
@@ -62,6 +61,14 @@ pub trait Usage: Send + Sync + 'static {
     fn used(&self, names: &[DomainName]);
 }
 
+/// Hears what edges ask for, one step of a domain's way at a time.
+pub trait Steps: Send + Sync + 'static {
+    /// A certificate that there is none of yet was asked for.
+    fn asked(&self, domain: &DomainName, at: Timestamp, by: &str);
+    /// A challenge's answer was fetched.
+    fn fetched(&self, domain: &DomainName, at: Timestamp, through: &str);
+}
+
 /// What the edge API is made of.
 #[derive(Clone)]
 pub struct EdgeApi {
@@ -75,8 +82,8 @@ pub struct EdgeApi {
     pub readiness: Arc<dyn Readiness>,
     /// Who hears about names in use.
     pub usage: Arc<dyn Usage>,
-    /// The steps of domains, for explanations.
-    pub trail: Trail,
+    /// Hears of the steps of domains, for explanations.
+    pub steps: Arc<dyn Steps>,
 }
 
 impl EdgeApi {

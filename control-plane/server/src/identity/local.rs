@@ -4,14 +4,11 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use sealwax_core::identity::KnownStore;
 
-use crate::config::{Config, Kek, Store};
-
-/// What a file's name ends with.
+/// What a file's name ends with. In a folder it is the whole name: no domain starts with a dot.
 const SUFFIX: &str = ".identity";
-/// No domain starts with a dot.
-const IN_FOLDER: &str = ".identity";
 /// Largest file read.
 const BYTES_MAX: u64 = 4_096;
 
@@ -23,27 +20,33 @@ pub struct Places {
 }
 
 impl Places {
-    /// Beside the embedded store's folder, in the folder of the last-good copy, and beside the file
-    /// of the key-encryption key.
+    /// None yet: nothing is remembered.
     #[must_use]
-    pub fn of(config: &Config) -> Self {
-        let mut paths = Vec::new();
-        let mut within = None;
-        match &config.store {
-            Store::Embedded { path } => {
-                paths.extend(beside(path));
-                within = Some(path);
-            }
-            Store::Dynamodb { last_good, .. } => {
-                paths.extend(last_good.iter().map(|copy| copy.path.join(IN_FOLDER)));
-            }
-        }
-        if let Kek::File(path) = &config.kek
-            && within.is_none_or(|folder| !path.starts_with(folder))
-        {
-            paths.extend(beside(path));
-        }
-        Self { paths, complained: AtomicBool::new(false) }
+    pub const fn none() -> Self {
+        Self { paths: Vec::new(), complained: AtomicBool::new(false) }
+    }
+
+    /// In this folder too.
+    #[must_use]
+    pub fn within(mut self, folder: &Path) -> Self {
+        self.paths.push(folder.join(SUFFIX));
+        self
+    }
+
+    /// Beside this file or folder too.
+    #[must_use]
+    pub fn beside(mut self, path: &Path) -> Self {
+        self.paths.extend(beside(path, ""));
+        self
+    }
+
+    /// Beside this file too, which other stores may share: `store` tells this one's apart.
+    #[must_use]
+    pub fn beside_shared(mut self, path: &Path, store: &str) -> Self {
+        let hash = digest(&SHA256, store.as_bytes());
+        let tag: String = hash.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        self.paths.extend(beside(path, &format!(".{tag}")));
+        self
     }
 
     /// The newest that is remembered. What cannot be read is as good as nothing.
@@ -77,8 +80,9 @@ impl Places {
     }
 }
 
-fn beside(path: &Path) -> Option<PathBuf> {
+fn beside(path: &Path, tag: &str) -> Option<PathBuf> {
     let mut name = path.file_name()?.to_owned();
+    name.push(tag);
     name.push(SUFFIX);
     Some(path.with_file_name(name))
 }
@@ -110,13 +114,7 @@ mod tests {
     use super::*;
 
     fn places(folder: &Path) -> Places {
-        let store = folder.join("store");
-        let settings = [
-            ("SEALWAX__STORE__PATH", store.display().to_string()),
-            ("SEALWAX__KEYS__KEK", format!("file:{}", folder.join("kek").display())),
-        ];
-        let settings = settings.map(|(name, value)| (name.to_owned(), value));
-        Places::of(&Config::load(None, settings.into_iter()).unwrap())
+        Places::none().beside(&folder.join("store")).beside_shared(&folder.join("kek"), "store")
     }
 
     #[test]
@@ -132,5 +130,15 @@ mod tests {
         assert_eq!(places.read(), Some(known(2)), "the key has one too");
         let files = std::fs::read_dir(folder.path()).unwrap().count();
         assert_eq!(files, 2, "nothing unfinished is left");
+    }
+
+    #[test]
+    fn stores_that_share_a_key_do_not_share_a_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let [one, other] = ["one", "other"]
+            .map(|store| Places::none().beside_shared(&folder.path().join("kek"), store));
+        one.write(&KnownStore { id: "a".to_owned(), epoch: 0, mark: 1 });
+        assert!(one.read().is_some());
+        assert_eq!(other.read(), None);
     }
 }

@@ -11,7 +11,7 @@ use super::*;
 const DAY: u64 = 86_400;
 
 fn held(left: i64, life: u64, renew_in: i64) -> CertificateFacts {
-    let at = |from_now: i64| Timestamp::from_secs(i64::try_from(NOW).unwrap() + from_now);
+    let at = |from_now: i64| Timestamp::from_secs(NOW + from_now);
     CertificateFacts {
         serial: "01".to_owned(),
         issuer: "CN=ca".to_owned(),

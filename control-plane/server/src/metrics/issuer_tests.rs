@@ -1,11 +1,11 @@
 use std::sync::{Arc, Mutex};
 
 use sealwax_core::issuer::{IssueError, Issuer, OrderRequest, OrderStatus, OrderView, RenewalInfo};
+use sealwax_core::testing::ManualClock;
 use sealwax_core::{Chain, Clock, Timestamp};
 
 use super::tests::{NOW, name, value};
 use super::*;
-use crate::registry::tests::Hand;
 use crate::trail::Trail;
 
 /// A CA that places one order, and answers as told.
@@ -63,7 +63,7 @@ impl Issuer for Ca {
 async fn an_order_is_timed_to_its_end_and_the_ca_is_judged() {
     let (metrics, board) = (Metrics::new(), Arc::new(IssuerBoard::default()));
     let ca = Arc::new(Ca(Mutex::new(Ok(OrderStatus::Invalid))));
-    let clock = Hand::at(NOW) as Arc<dyn Clock>;
+    let clock = ManualClock::at_secs(NOW) as Arc<dyn Clock>;
     let inner = Arc::clone(&ca) as Arc<dyn Issuer>;
     let trail = Trail::default();
     let issuer = MeteredIssuer::new(inner, clock, metrics.clone(), board.clone(), trail.clone());

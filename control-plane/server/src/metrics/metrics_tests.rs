@@ -3,6 +3,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sealwax_core::store::{Change, Expected, Store, StoreError};
+use sealwax_core::testing::ManualClock;
 use sealwax_core::{
     Clock, Delivery, DomainRecord, DomainState, Notice, Notifier, Receiver, Registration, Timestamp,
 };
@@ -13,10 +14,9 @@ use sealwax_xds::{CertificateSource, Lookup};
 use super::names::{ALL, Kind};
 use super::*;
 use crate::feed::{Feed, Heard};
-use crate::registry::tests::Hand;
 use crate::trail::Trail;
 
-pub(super) const NOW: u64 = 1_767_225_600;
+pub(super) const NOW: i64 = 1_767_225_600;
 
 pub(super) fn name(text: &str) -> DomainName {
     DomainName::parse(text).unwrap()
@@ -58,11 +58,11 @@ pub(super) struct Stores {
     pub(super) activity: Arc<Activity>,
     pub(super) memory: Arc<MemoryStore>,
     pub(super) store: MeteredStore,
-    pub(super) clock: Arc<Hand>,
+    pub(super) clock: Arc<ManualClock>,
 }
 
 pub(super) fn stores() -> Stores {
-    let clock = Hand::at(NOW);
+    let clock = ManualClock::at_secs(NOW);
     let memory = Arc::new(MemoryStore::new(Arc::clone(&clock) as Arc<dyn Clock>));
     let (metrics, feed) = (Metrics::new(), Feed::new(Timestamp::from_secs(1)));
     let activity = Arc::new(Activity::default());
@@ -77,7 +77,7 @@ pub(super) fn stores() -> Stores {
 }
 
 pub(super) fn change(domain: &str, kind: &str) -> Change {
-    let at = Timestamp::from_millis(NOW * 1000);
+    let at = Timestamp::from_secs(NOW);
     let record = DomainRecord::registered(name(domain), Registration::default(), at);
     let mut change = Change::of(record, Expected::Absent);
     let detail = "seen".to_owned();
@@ -209,7 +209,7 @@ async fn held_handshakes_are_counted_until_they_are_answered() {
     let metrics = Metrics::new();
     let script = vec![Lookup::Pending, Lookup::Unavailable, Lookup::Pending, Lookup::Absent];
     let inner = Arc::new(Script(Mutex::new(script)));
-    let (clock, trail) = (Hand::at(NOW) as Arc<dyn Clock>, Trail::default());
+    let (clock, trail) = (ManualClock::at_secs(NOW) as Arc<dyn Clock>, Trail::default());
     let held_for = Duration::from_secs(60);
     let source = MeteredSource::new(inner, metrics.clone(), held_for, clock, trail.clone());
     source.delivered(&name("c.example.com"), "v1", "edge-1");

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::tests::{notice, record};
 use super::*;
+use crate::config::{EVENTS, StreamArn, TopicArn};
 
 pub(super) const ACCOUNT: &str = "arn:aws:sns:eu-central-1:123456789012";
 pub(super) const STREAM: &str = "arn:aws:kinesis:eu-central-1:123456789012:stream/sealwax";

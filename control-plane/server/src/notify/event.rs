@@ -4,7 +4,7 @@ use sealwax_core::{DomainRecord, Notice};
 use serde::Serialize;
 
 use super::sink::SendError;
-use crate::admin::DomainView;
+use crate::view::DomainView;
 
 /// What is sent, and what a sink may put beside it.
 pub(super) struct Event<'a> {

@@ -36,20 +36,7 @@ use self::webhook::Webhook;
 use crate::config::{self, Destination};
 pub use secret::{Secret, SecretError};
 pub use standing::ReceiverStanding;
-pub use stream::StreamArn;
-pub use topic::TopicArn;
 
-/// Every event that can be told.
-pub const EVENTS: &[&str] = &[
-    "certificate.issued",
-    "certificate.renewed",
-    "certificate.failed",
-    "certificate.expiring",
-    "certificate.revoked",
-    "domain.refused",
-    "domain.parked",
-    "domain.removed",
-];
 /// Longest a receiver may take, connecting included.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// Most deliveries to one receiver at a time; the others wait for their next turn.

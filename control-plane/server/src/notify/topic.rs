@@ -1,52 +1,20 @@
 //! An SNS topic: one message for each event, with attributes that subscriptions filter by.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use async_trait::async_trait;
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_sdk_sns::Client;
 use aws_sdk_sns::types::MessageAttributeValue;
-use sealwax_store::{Arn, AwsEndpoint};
+use sealwax_store::AwsEndpoint;
 
 use super::aws::{Named, PATIENCE};
 use super::event::Event;
 use super::sink::{SendError, Sink};
+use crate::config::TopicArn;
 
-/// What the names of topics that keep an order end with.
-const FIFO: &str = ".fifo";
-/// Longest name of a topic (SNS, CreateTopic).
-const NAME_BYTES_MAX: usize = 256;
 /// Longest message group (SNS, Publish); a domain name may be longer.
 const GROUP_BYTES_MAX: usize = 128;
-
-/// Names an SNS topic: `arn:PARTITION:sns:REGION:ACCOUNT:NAME`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TopicArn(Arn);
-
-impl TopicArn {
-    /// `None`: not the ARN of a topic.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let arn = Arn::parse(text, "sns")?;
-        let name = arn.resource();
-        let stem = name.strip_suffix(FIFO).unwrap_or(name);
-        let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        let good = !stem.is_empty() && name.len() <= NAME_BYTES_MAX && stem.bytes().all(known);
-        good.then_some(Self(arn))
-    }
-
-    /// It keeps the order of each message group, and drops what it got already.
-    fn is_fifo(&self) -> bool {
-        self.0.resource().ends_with(FIFO)
-    }
-}
-
-impl fmt::Display for TopicArn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
 
 pub(super) struct Topic {
     arn: TopicArn,
@@ -55,24 +23,19 @@ pub(super) struct Topic {
 
 impl Topic {
     pub(super) async fn open(arn: &TopicArn, at: &AwsEndpoint) -> Self {
-        let client = Client::new(&at.config(arn.0.region(), &PATIENCE).await);
+        let client = Client::new(&at.config(arn.region(), &PATIENCE).await);
         Self { arn: arn.clone(), client }
     }
 
     fn named(&self) -> Named<'_> {
-        Named {
-            what: "SNS topic",
-            arn: self.arn.0.as_str(),
-            key: "sns_topic",
-            action: "sns:Publish",
-        }
+        Named { what: "SNS topic", arn: self.arn.as_str(), key: "sns_topic", action: "sns:Publish" }
     }
 }
 
 #[async_trait]
 impl Sink for Topic {
     async fn send(&self, event: &Event<'_>, _now_secs: u64) -> Result<(), SendError> {
-        let mut call = self.client.publish().topic_arn(self.arn.0.as_str()).message(&event.body);
+        let mut call = self.client.publish().topic_arn(self.arn.as_str()).message(&event.body);
         let attributes = [
             ("id", Some(event.id)),
             ("type", Some(event.kind)),
@@ -113,25 +76,6 @@ fn group(domain: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_the_arn_of_a_topic_names_a_topic() {
-        let plain =
-            TopicArn::parse("arn:aws:sns:eu-central-1:111122223333:sealwax_events").unwrap();
-        let fifo = TopicArn::parse("arn:aws:sns:eu-central-1:111122223333:sealwax.fifo").unwrap();
-        assert_eq!((plain.is_fifo(), fifo.is_fifo()), (false, true));
-        for wrong in [
-            "sealwax",
-            "arn:aws:sns:eu-central-1:111122223333:",
-            "arn:aws:sns:eu-central-1:111122223333:.fifo",
-            "arn:aws:sns:eu-central-1:111122223333:sealwax.events",
-            // A subscription.
-            "arn:aws:sns:eu-central-1:111122223333:sealwax:8d5f8b9a",
-            "arn:aws:sqs:eu-central-1:111122223333:sealwax",
-        ] {
-            assert_eq!(TopicArn::parse(wrong), None, "{wrong}");
-        }
-    }
 
     #[test]
     fn a_group_fits_however_long_the_domain_is() {

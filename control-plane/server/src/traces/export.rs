@@ -13,9 +13,9 @@ use opentelemetry_sdk::trace::{
     BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider,
 };
 use tokio::runtime::Handle;
-use url::Url;
 
 use super::Traces;
+use crate::config::Exporting;
 
 /// How often finished spans are sent.
 const SENT_EVERY: Duration = Duration::from_secs(1);
@@ -27,15 +27,6 @@ const BATCH_MAX: usize = 512;
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// Largest answer of a collector: real ones have some bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
-
-/// Where traces go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Exporting {
-    /// The collector's address for traces (OTLP/HTTP, protobuf).
-    pub url: Url,
-    /// How many of a hundred handshakes that wait are traced.
-    pub percent: u64,
-}
 
 impl Traces {
     /// To a collector. Within a runtime.

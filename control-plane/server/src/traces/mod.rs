@@ -24,7 +24,7 @@ use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, Span};
 use sealwax_core::Timestamp;
 use sealwax_protocol::DomainName;
 
-pub use export::{ExportError, Exporting};
+pub use export::ExportError;
 
 /// Most handshakes traced at a time; beyond it the oldest traces end early.
 const OPEN_MAX: u64 = 10_000;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use sealwax_core::record::{DomainRecord, DomainState, Work};
 use sealwax_core::store::{Change, Expected, RecordVersion, Selection, StoreError};
-use sealwax_core::{Span, Timestamp};
+use sealwax_core::{Clock as _, Span, Timestamp};
 use sealwax_protocol::DomainName;
 
 use super::samples::{domain, record};
@@ -221,7 +221,7 @@ pub(super) async fn a_cursor_of_another_listing_is_refused(subject: &Subject) {
         assert!(matches!(refused, Err(StoreError::Bug { .. })), "{cursor}: {refused:?}");
     }
     subject.store.list(&Selection::default(), 1, Some(&cursor)).await.unwrap();
-    assert_eq!(subject.clock.0.load(std::sync::atomic::Ordering::SeqCst), START.millis());
+    assert_eq!(subject.clock.now(), START);
 }
 
 pub(super) async fn marks_are_kept_and_forgotten(subject: &Subject) {

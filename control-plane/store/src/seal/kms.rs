@@ -14,11 +14,12 @@ use aws_sdk_kms::error::{DisplayErrorContext, ProvideErrorMetadata};
 use aws_sdk_kms::primitives::Blob;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use sealwax_core::arn::KmsKeyArn;
 use sealwax_core::secret::SealError;
 use zeroize::Zeroizing;
 
 use super::kek::{DataKeyBytes, KekId, KeyEncryptionKey};
-use crate::aws::{Arn, AwsEndpoint, Patience};
+use crate::aws::{AwsEndpoint, Patience};
 use crate::credentials;
 
 /// The one name in the encryption context, which KMS authenticates and logs: it is no secret.
@@ -30,29 +31,6 @@ const WANTED: &str = "it must exist, be enabled and symmetric, and the credentia
 const PATIENCE: Patience =
     Patience { attempt: Duration::from_secs(3), call: Duration::from_secs(10), attempts: 4 };
 
-/// Names a key in KMS: `arn:PARTITION:kms:REGION:ACCOUNT:key/ID`. No alias: it may move to another
-/// key, and what is sealed under the one before would not open.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KmsKeyArn(Arn);
-
-impl KmsKeyArn {
-    /// `None`: not the ARN of a key in KMS.
-    #[must_use]
-    pub fn parse(arn: &str) -> Option<Self> {
-        let arn = Arn::parse(arn, "kms")?;
-        let id = arn.resource().strip_prefix("key/")?;
-        let known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-        let whole = !id.is_empty() && id.bytes().all(known);
-        whole.then_some(Self(arn))
-    }
-}
-
-impl fmt::Display for KmsKeyArn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
 /// A key in AWS KMS.
 pub struct KmsKek {
     id: KekId,
@@ -63,7 +41,7 @@ pub struct KmsKek {
 impl KmsKek {
     /// The key with this ARN, which is asked nothing yet.
     pub async fn open(arn: &KmsKeyArn, at: &AwsEndpoint) -> Self {
-        let client = Client::new(&at.config(arn.0.region(), &PATIENCE).await);
+        let client = Client::new(&at.config(arn.region(), &PATIENCE).await);
         Self { id: id(arn), arn: arn.clone(), client }
     }
 }
@@ -84,7 +62,7 @@ impl KeyEncryptionKey for KmsKek {
         let answer = self
             .client
             .encrypt()
-            .key_id(self.arn.0.as_str())
+            .key_id(self.arn.as_str())
             .plaintext(Blob::new(key.to_vec()))
             .encryption_context(CONTEXT, BASE64_STANDARD.encode(context))
             .send()
@@ -98,7 +76,7 @@ impl KeyEncryptionKey for KmsKek {
         let answer = self
             .client
             .decrypt()
-            .key_id(self.arn.0.as_str())
+            .key_id(self.arn.as_str())
             .ciphertext_blob(Blob::new(wrapped))
             .encryption_context(CONTEXT, BASE64_STANDARD.encode(context))
             .send()
@@ -164,23 +142,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_arn_of_a_key_names_a_key() {
-        let named = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab";
-        let arn = KmsKeyArn::parse(named).unwrap();
-        assert_eq!((arn.to_string().as_str(), arn.0.region()), (named, "eu-central-1"));
-        for wrong in [
-            "",
-            "1234abcd-12ab",
-            "arn:aws:kms:eu-central-1:111122223333:alias/sealwax",
-            "arn:aws:kms::111122223333:key/1",
-            "arn:aws:sns:eu-central-1:111122223333:key/1",
-            "arn:aws:kms:eu-central-1:111122223333:key/",
-            "arn:aws:kms:eu-central-1:111122223333:key/1:2",
-            "arn:aws:kms:eu.example/x:111122223333:key/1",
-        ] {
-            assert_eq!(KmsKeyArn::parse(wrong), None, "{wrong}");
-        }
-        let other = KmsKeyArn::parse("arn:aws:kms:eu-central-1:111122223333:key/other").unwrap();
-        assert_ne!(id(&arn), id(&other));
+    fn each_key_has_an_id_of_its_own() {
+        let [one, other] = ["1234abcd-12ab", "other"].map(|key| {
+            let arn = format!("arn:aws:kms:eu-central-1:111122223333:key/{key}");
+            id(&KmsKeyArn::parse(&arn).unwrap())
+        });
+        assert_ne!(one, other);
     }
 }

@@ -16,10 +16,11 @@ use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use sealwax_core::PrivateKey;
+use sealwax_core::arn::KmsKeyArn;
 use sealwax_core::secret::{SealError, SealPlace, Sealer as _};
 use sealwax_store::conformance::{ManualClock, START};
 use sealwax_store::memory::MemoryStore;
-use sealwax_store::seal::{KeyCheckError, KeyEncryptionKey as _, KmsKek, KmsKeyArn, LocalKek};
+use sealwax_store::seal::{KeyCheckError, KeyEncryptionKey as _, KmsKek, LocalKek};
 use sealwax_store::{AwsEndpoint, KeySealer};
 use zeroize::Zeroizing;
 

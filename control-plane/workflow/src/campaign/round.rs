@@ -12,10 +12,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::pace::Pace;
 use super::{Campaigns, Popularity};
-use crate::lanes::Lane;
 use crate::queue::Queue;
 use crate::run::Ask;
 use crate::step::event;
+use sealwax_core::Lane;
 
 /// How long a round takes at least.
 const ROUND: Span = Span::from_secs(1);

@@ -230,7 +230,7 @@ mod tests {
         let key = sealwax_acme::key::generate(sealwax_core::record::KeyType::Rsa2048).unwrap();
         // RFC 5958: a version, the algorithm, and an octet string, 26 bytes before its contents.
         let inner = key.expose()[26..].to_vec();
-        (crate::pem::private_key_pem(key.expose()), inner)
+        (sealwax_core::pem::private_key_pem(key.expose()), inner)
     }
 
     #[test]

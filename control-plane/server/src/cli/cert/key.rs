@@ -10,7 +10,7 @@ use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject as _;
 use zeroize::Zeroizing;
 
-use crate::pem::private_key_pem;
+use sealwax_core::pem::private_key_pem;
 
 /// A key as PKCS#8.
 ///
