@@ -101,58 +101,10 @@ impl Lanes {
 
 #[cfg(test)]
 mod tests {
-    use sealwax_core::{Cause, CertificateFacts, CertificateSource, Failure, Registration};
-
     use super::*;
 
     fn name(index: usize) -> DomainName {
         DomainName::parse(&format!("d{index}.example.com")).unwrap()
-    }
-
-    /// Days into the 100 of a certificate's life, if there is one, after `attempts` failures.
-    fn of_due(day: Option<u64>, attempts: u32) -> Lane {
-        let at = |day: u64| Timestamp::from_millis(day * 86_400_000);
-        let mut record = DomainRecord::registered(name(0), Registration::default(), at(0));
-        record.certificate = day.map(|_| CertificateFacts {
-            serial: String::new(),
-            issuer: String::new(),
-            sans: Vec::new(),
-            not_before: at(0),
-            not_after: at(100),
-            renew_at: Some(at(66)),
-            fingerprint_sha256: String::new(),
-            source: CertificateSource::Acme,
-            ordered_from: None,
-            ari_id: None,
-        });
-        record.failure = (attempts > 0).then(|| Failure {
-            cause: Cause::DnsNoRecord,
-            detail: String::new(),
-            attempts,
-            stalls: 0,
-            outage: sealwax_core::failure::Outage::default(),
-            next_attempt_at: Some(at(0)),
-            refused: true,
-        });
-        Lane::of_due(&record, at(day.unwrap_or(0)))
-    }
-
-    #[test]
-    fn what_is_due_goes_by_how_urgent_it_is_and_how_often_it_failed() {
-        for (what, day, attempts, lane) in [
-            ("a first issue", None, 0, Lane::Due),
-            ("a first issue that failed", None, 1, Lane::Retry),
-            ("a renewal", Some(70), 0, Lane::Due),
-            ("a renewal that failed", Some(70), 1, Lane::Retry),
-            ("a renewal just before its emergency", Some(94), 0, Lane::Due),
-            ("a renewal in its last twentieth", Some(96), 0, Lane::Expiring),
-            ("one that expired during an outage", Some(120), 0, Lane::Expiring),
-            ("one that failed a few times", Some(96), URGENT_ATTEMPTS - 1, Lane::Expiring),
-            ("one that keeps failing", Some(96), URGENT_ATTEMPTS, Lane::Retry),
-            ("one that never worked", None, u32::MAX, Lane::Retry),
-        ] {
-            assert_eq!(of_due(day, attempts), lane, "{what}");
-        }
     }
 
     #[test]

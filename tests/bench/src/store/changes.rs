@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use sealwax::system::SystemClock;
 use sealwax_core::store::{Expected, Store as _};
 use sealwax_protocol::DomainName;
 use sealwax_store::seal::{KekSource, LocalKek, WhenMissing};
 use sealwax_store::{DynamoStore, KeySealer, RemoteSettings, StaticCredentials, open_remote};
+use sealwax_system::SystemClock;
 use sealwax_testkit::{ControlPlane, ControlPlaneSettings, DynamoDb, LoopbackPki, StoreSettings};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};

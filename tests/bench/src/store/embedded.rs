@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use sealwax::system::SystemClock;
 use sealwax_core::store::Store as _;
 use sealwax_protocol::DomainName;
 use sealwax_store::open_embedded;
+use sealwax_system::SystemClock;
 use sealwax_testkit::{
     ControlPlane, ControlPlaneSettings, LoopbackPki, StoreSettings, sealwax_binary,
 };

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use rcgen::KeyPair;
-use sealwax::system::SystemClock;
 use sealwax_core::certificate::{CertificateSource, Chain, verify};
 use sealwax_core::record::{DomainRecord, Registration};
 use sealwax_core::secret::{PrivateKey, SealPlace, Sealer as _};
@@ -15,6 +14,7 @@ use sealwax_core::{Clock, Timestamp};
 use sealwax_protocol::DomainName;
 use sealwax_store::seal::{KekSource, LocalKek, WhenMissing};
 use sealwax_store::{DynamoStore, KeySealer, open_embedded};
+use sealwax_system::SystemClock;
 use sealwax_testkit::{
     ControlPlane, ControlPlaneSettings, Envoy, EnvoyPorts, EnvoySettings, LoopbackPki, Origin,
     PATIENCE, Port, Process, StoreSettings,
