@@ -1,219 +1,18 @@
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+mod evidence;
+mod fixture;
+mod serving;
+mod strangers;
 
-use async_trait::async_trait;
-use rcgen::{CertificateParams, KeyPair};
-use sealwax_core::certificate::{CertificateSource as Source, Chain, verify};
-use sealwax_core::record::Registration;
-use sealwax_core::secret::{SealError, SealPlace};
-use sealwax_core::store::{
-    CertificateChange, Challenge, Change, ChangeBatch, ChangeCursor, Document, DuePage, Entry,
-    Expected, LifecycleEvent, Page, RecordVersion, Selection, StoreError, StoredCertificate,
-};
-use sealwax_core::{DomainRecord, PrivateKey, SealedKey, Span};
-use sealwax_protocol::ChallengeToken;
-use sealwax_store::memory::MemoryStore;
-use tokio::sync::Notify;
-use zeroize::Zeroizing;
+use std::sync::atomic::Ordering;
+
+use sealwax_core::store::{CertificateChange, Change, Expected, LifecycleEvent};
+use sealwax_core::{DomainRecord, Span};
+use sealwax_system::{SystemClock, SystemJitter};
+use sealwax_xds::{CertificateSource, Lookup, Removed};
+
+use fixture::*;
 
 use super::*;
-use sealwax_system::{SystemClock, SystemJitter};
-
-/// The reference store, with reads counted, held back or failed.
-struct Watched {
-    inner: MemoryStore,
-    loads: AtomicUsize,
-    names: AtomicUsize,
-    away: AtomicBool,
-    held: AtomicBool,
-    started: Notify,
-    release: Notify,
-}
-
-#[async_trait]
-impl Store for Watched {
-    fn exclusive(&self) -> bool {
-        self.inner.exclusive()
-    }
-    async fn load(&self, domains: &[DomainName]) -> Result<Vec<Option<Entry>>, StoreError> {
-        self.loads.fetch_add(1, Ordering::SeqCst);
-        self.names.fetch_add(domains.len(), Ordering::SeqCst);
-        if self.away.load(Ordering::SeqCst) {
-            return Err(StoreError::Unavailable { detail: "away".into() });
-        }
-        let found = self.inner.load(domains).await;
-        if self.held.load(Ordering::SeqCst) {
-            self.started.notify_one();
-            self.release.notified().await;
-        }
-        found
-    }
-    async fn write(&self, change: Change) -> Result<RecordVersion, StoreError> {
-        self.inner.write(change).await
-    }
-    async fn remove(&self, domain: &DomainName, version: RecordVersion) -> Result<(), StoreError> {
-        self.inner.remove(domain, version).await
-    }
-    async fn was_removed(&self, domains: &[DomainName]) -> Result<Vec<bool>, StoreError> {
-        if self.away.load(Ordering::SeqCst) {
-            return Err(StoreError::Unavailable { detail: "away".into() });
-        }
-        self.inner.was_removed(domains).await
-    }
-    async fn due(
-        &self,
-        now: Timestamp,
-        limit: usize,
-        cursor: Option<&str>,
-    ) -> Result<DuePage, StoreError> {
-        self.inner.due(now, limit, cursor).await
-    }
-    async fn list(
-        &self,
-        selection: &Selection,
-        limit: usize,
-        cursor: Option<&str>,
-    ) -> Result<Page, StoreError> {
-        self.inner.list(selection, limit, cursor).await
-    }
-    async fn challenge(&self, token: &ChallengeToken) -> Result<Option<Challenge>, StoreError> {
-        self.inner.challenge(token).await
-    }
-    async fn events(
-        &self,
-        domain: &DomainName,
-        limit: usize,
-    ) -> Result<Vec<LifecycleEvent>, StoreError> {
-        self.inner.events(domain, limit).await
-    }
-    async fn account(&self, issuer: &str) -> Result<Option<SealedKey>, StoreError> {
-        self.inner.account(issuer).await
-    }
-    async fn create_account(&self, issuer: &str, sealed: &SealedKey) -> Result<(), StoreError> {
-        self.inner.create_account(issuer, sealed).await
-    }
-    async fn document(&self, name: &str) -> Result<Option<Document>, StoreError> {
-        self.inner.document(name).await
-    }
-    async fn put_document(&self, name: &str, document: &Document) -> Result<(), StoreError> {
-        self.inner.put_document(name, document).await
-    }
-    async fn changes(&self, since: &ChangeCursor) -> Result<ChangeBatch, StoreError> {
-        self.inner.changes(since).await
-    }
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.inner.ping().await
-    }
-}
-
-struct OpenSealer;
-
-#[async_trait]
-impl Sealer for OpenSealer {
-    async fn seal(&self, _place: SealPlace<'_>, key: &PrivateKey) -> Result<SealedKey, SealError> {
-        Ok(SealedKey::new(key.expose().to_vec()))
-    }
-    async fn open(
-        &self,
-        _place: SealPlace<'_>,
-        sealed: &SealedKey,
-    ) -> Result<PrivateKey, SealError> {
-        Ok(PrivateKey::new(Zeroizing::new(sealed.as_bytes().to_vec())))
-    }
-}
-
-struct Fixture {
-    store: Arc<Watched>,
-    catalog: Arc<Catalog>,
-    trust: Trust,
-}
-
-const EDGE: &str = "edge-1";
-
-fn fixture() -> Fixture {
-    fixture_with(Serving { on_handshake: true, ..Serving::default() })
-}
-
-fn fixture_with(serving: Serving) -> Fixture {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let store = Arc::new(Watched {
-        inner: MemoryStore::new(Arc::clone(&clock)),
-        loads: AtomicUsize::default(),
-        names: AtomicUsize::default(),
-        away: AtomicBool::default(),
-        held: AtomicBool::default(),
-        started: Notify::new(),
-        release: Notify::new(),
-    });
-    fixture_over(store, serving)
-}
-
-fn fixture_over(store: Arc<Watched>, serving: Serving) -> Fixture {
-    let trust = Trust::default();
-    let parts = CatalogParts {
-        store: Arc::clone(&store) as Arc<dyn Store>,
-        sealer: Arc::new(OpenSealer),
-        clock: Arc::new(SystemClock),
-        jitter: Arc::new(SystemJitter::default()),
-        trust: trust.clone(),
-    };
-    let bounds = CacheBounds {
-        bytes: 1 << 20,
-        certificate_life: Span::from_secs(600),
-        negative_life: Span::from_secs(60),
-    };
-    Fixture { store, catalog: Arc::new(Catalog::new(parts, bounds, serving)), trust }
-}
-
-fn name(text: &str) -> DomainName {
-    DomainName::parse(text).unwrap()
-}
-
-impl Fixture {
-    async fn register(&self, domain: &DomainName) {
-        self.register_for(domain, None).await;
-    }
-
-    async fn register_for(&self, domain: &DomainName, tenant: Option<&str>) {
-        let registration =
-            Registration { tenant: tenant.map(str::to_owned), ..Registration::default() };
-        let record = DomainRecord::registered(domain.clone(), registration, SystemClock.now());
-        self.store.write(Change::of(record, Expected::Absent)).await.unwrap();
-    }
-
-    /// Gives the domain a certificate for `covers`, whatever the record says.
-    async fn certify(&self, domain: &DomainName, covers: &str) {
-        self.certify_for(domain, &[covers]).await;
-    }
-
-    /// The same with several names.
-    async fn certify_for(&self, domain: &DomainName, covers: &[&str]) {
-        let pair = KeyPair::generate().unwrap();
-        let now = i64::try_from(SystemClock.now().secs()).unwrap();
-        let mut params =
-            CertificateParams::new(covers.iter().map(|&name| name.to_owned()).collect::<Vec<_>>())
-                .unwrap();
-        params.not_before = time::OffsetDateTime::from_unix_timestamp(now - 60).unwrap();
-        params.not_after = time::OffsetDateTime::from_unix_timestamp(now + 86_400).unwrap();
-        let chain = Chain::from_pem(params.self_signed(&pair).unwrap().pem()).unwrap();
-        let key = PrivateKey::new(Zeroizing::new(pair.serialize_der()));
-        let facts =
-            verify(&chain, &key, &name(covers[0]), SystemClock.now(), Source::Acme).unwrap();
-        let names = std::slice::from_ref(domain);
-        let stored = self.store.inner.load(names).await.unwrap().remove(0).unwrap().stored;
-        let record = DomainRecord { certificate: Some(facts), ..stored.record };
-        let key = SealedKey::new(key.expose().to_vec());
-        let change = Change {
-            certificate: CertificateChange::Replace(StoredCertificate { chain, key }),
-            ..Change::of(record, Expected::Version(stored.version))
-        };
-        self.store.write(change).await.unwrap();
-    }
-
-    fn loads(&self) -> usize {
-        self.store.loads.load(Ordering::SeqCst)
-    }
-}
 
 #[tokio::test]
 async fn a_certificate_is_read_once_and_then_served_from_memory() {
@@ -390,10 +189,6 @@ async fn refusal_of(fixture: &Fixture, domain: &DomainName) -> LifecycleEvent {
     });
     seen.await.unwrap()
 }
-
-mod evidence;
-mod serving;
-mod strangers;
 
 #[tokio::test]
 async fn a_visit_asks_again_for_what_an_outage_stopped_but_not_at_once() {

@@ -65,9 +65,9 @@ fn of_code(code: &str, status: u16) -> Meaning {
             "the table is missing: run `sealwax store init`, and check [store] table_prefix, \
              region and endpoint_url",
         ),
-        "AccessDeniedException" => {
-            Meaning::Refused("the credentials lack a permission: see docs/iam-policy.json")
-        }
+        "AccessDeniedException" => Meaning::Refused(
+            "the credentials lack a permission: the source has a policy in control-plane/store/docs/iam-policy.json",
+        ),
         "UnrecognizedClientException"
         | "InvalidSignatureException"
         | "IncompleteSignatureException"

@@ -15,3 +15,4 @@ mod refusal;
 mod secrecy;
 mod sotw;
 mod support;
+mod withdrawal;
