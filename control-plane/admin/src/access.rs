@@ -7,6 +7,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{HeaderName, HeaderValue, USER_AGENT};
 use axum::middleware::Next;
 use axum::response::Response;
+use sealwax_core::text::hex;
 use tokio::time::Instant;
 
 use super::gate::Caller;
@@ -42,8 +43,7 @@ fn made() -> HeaderValue {
     if SystemRandom::new().fill(&mut bytes).is_err() {
         tracing::debug!("no randomness for a request's identifier");
     }
-    let id: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    HeaderValue::try_from(id).unwrap_or_else(|_| HeaderValue::from_static("none"))
+    HeaderValue::try_from(hex(&bytes)).unwrap_or_else(|_| HeaderValue::from_static("none"))
 }
 
 pub(super) async fn log(

@@ -38,6 +38,7 @@ pub mod secret;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod text;
 pub mod timestamp;
 pub mod trial;
 pub mod watch;

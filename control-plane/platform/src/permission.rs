@@ -9,6 +9,7 @@ use reqwest::{Client, StatusCode, Url};
 use sealwax_core::departure::VISIT_WAITING;
 use sealwax_core::failure::bounded_detail;
 use sealwax_core::permission::{Permission, Verdict};
+use sealwax_core::text::error_chain;
 use sealwax_protocol::DomainName;
 
 use sealwax_config as config;
@@ -65,7 +66,7 @@ impl AskEndpoint {
         match self.client.get(url).send().await {
             Ok(response) => verdict(response.status()),
             // The URL may carry a credential of the operator's: errors are shown without it.
-            Err(error) => unknown(&chain(&error.without_url())),
+            Err(error) => unknown(&error_chain(&error.without_url())),
         }
     }
 }
@@ -90,17 +91,6 @@ fn verdict(status: StatusCode) -> Verdict {
 
 fn unknown(detail: &str) -> Verdict {
     Verdict::Unknown { detail: bounded_detail(&format!("the permission endpoint: {detail}")) }
-}
-
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(deeper) = source {
-        text.push_str(": ");
-        text.push_str(&deeper.to_string());
-        source = deeper.source();
-    }
-    text
 }
 
 struct Life {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sealwax_acme::AccountVault;
+use sealwax_acme::{AccountVault, AcmeIssuer};
 use sealwax_core::permission::Permission;
 use sealwax_core::secret::Sealer;
 use sealwax_core::store::Store;
@@ -28,7 +28,6 @@ use super::watch::{Eyes, Watch};
 use sealwax_config::{self as config, Config};
 use sealwax_platform::notify::Sinks;
 use sealwax_platform::permission::{AskEndpoint, RegistrationIsPermission};
-use sealwax_registry as registry;
 use sealwax_registry::accounts::Accounts;
 use sealwax_registry::certificates::Certificates;
 use sealwax_serving::catalog::{
@@ -38,7 +37,7 @@ use sealwax_serving::edge::Answers;
 use sealwax_serving::identity::IdentityWatch;
 use sealwax_serving::last_good::{Keeper, LastGood};
 use sealwax_system::{SystemClock, SystemJitter, process_name};
-use sealwax_telemetry::metrics::{Sampler, SamplerParts};
+use sealwax_telemetry::metrics::{MeteredSource, Sampler, SamplerParts};
 use sealwax_telemetry::traces::Traces;
 
 /// What is remembered of names.
@@ -107,56 +106,39 @@ impl App {
         let Ground { store, upkeep, late, last_good, keeper, trust, identity, sealer: proven } =
             Ground::open(config, &eyes, &clock).await?;
         let sealer = Arc::clone(&proven) as Arc<dyn Sealer>;
-        let vault: Arc<dyn AccountVault> =
-            Arc::new(Vault { upkeep: Arc::clone(&upkeep), metrics: eyes.metrics.clone() });
+        let vault = vault(&upkeep, &eyes);
         let acme = issuers::build(&config.issuers, &store, &sealer, &clock, &vault)?;
         let issuers = eyes.issuers(acme.issuers.clone());
         let staging = acme.tried(eyes.issuers(acme.stagings.clone()));
         let announcements = Arc::new(Announcements::default());
         let sinks = Arc::new(Sinks::open(&config.notify, Arc::clone(&clock)).await?);
         let notifier = eyes.notifier(Arc::clone(&sinks) as Arc<dyn Notifier>);
-        let certificates = Certificates {
+        let answers = Answers::default();
+        let parts = Parts {
             store: Arc::clone(&store),
             sealer: Arc::clone(&sealer),
-            issuers: issuers.clone(),
+            permission: eyes.permission(permission(&config.permission)?),
+            preflight: eyes.preflight(outlook::build(config)),
+            issuers,
+            staging,
+            challenges: Arc::new(answers.clone()),
+            keys: Arc::new(LocalKeys),
             clock: Arc::clone(&clock),
             jitter: Arc::clone(&jitter),
-            announcer: Arc::clone(&announcements) as Arc<dyn registry::Announcer>,
+            announcer: Arc::clone(&announcements) as _,
             notifier: Arc::clone(&notifier),
         };
-        let answers = Answers::default();
-        let workflow = Workflow::new(
-            Parts {
-                store: Arc::clone(&store),
-                sealer: Arc::clone(&sealer),
-                permission: eyes.permission(permission(&config.permission)?),
-                preflight: eyes.preflight(outlook::build(config)),
-                issuers,
-                staging,
-                challenges: Arc::new(answers.clone()),
-                keys: Arc::new(LocalKeys),
-                clock: Arc::clone(&clock),
-                jitter: Arc::clone(&jitter),
-                announcer: Arc::clone(&announcements) as Arc<dyn sealwax_workflow::Announcer>,
-                notifier: Arc::clone(&notifier),
-            },
-            settings(config),
-        );
-        let told = workflow.clone();
-        let works = Box::new(move |issuer: &str| told.account_works(issuer));
-        let accounts = Accounts::of(&acme.accounts(), vault, works);
+        let certificates = certificates(&parts, &announcements);
+        let workflow = Workflow::new(parts, settings(config));
+        let accounts = accounts(&acme.accounts(), vault, &workflow);
         let queue = Queue::new(workflow);
-        let (clocks, read) = (Arc::clone(&clock), Arc::clone(&store));
+        let (read, clocks) = (Arc::clone(&store), Arc::clone(&clock));
         let parts = CatalogParts { store: read, sealer, clock: clocks, jitter, trust };
         let catalog = open_catalog(parts, config, &queue, last_good.as_ref());
-        let source = Arc::clone(&catalog) as Arc<dyn sealwax_xds::CertificateSource>;
-        let source = eyes.source(source, config.issuance.max_wait.duration());
+        let source = eyes.source(Arc::clone(&catalog) as _, config.issuance.max_wait.duration());
         let xds = Arc::new(XdsServer::new(xds_config(config), Arc::clone(&source) as _));
         announcements.connect(Arc::clone(&catalog), Arc::clone(&xds), queue.clone());
-        let (entries, edges) = (Arc::clone(&catalog), Arc::clone(&xds));
-        let seen = SamplerParts { queue: queue.clone(), catalog: entries, xds: edges };
-        let sampler = Sampler::new(seen, &source, eyes.metrics.clone(), &*clock);
-        let watch = eyes.watch(sampler);
+        let watch = watch(eyes, &queue, &catalog, &xds, &source);
         Ok(Self {
             campaigns: Campaigns::new(Arc::clone(&store), Arc::clone(&clock)),
             departures: Departures::new(Arc::clone(&store), config.renewal.gone_per_hour),
@@ -203,6 +185,46 @@ fn open_catalog(
         catalog.fall_back_on(copy.clone());
     }
     catalog
+}
+
+/// Brought along and taken back with the workflow's own parts.
+fn certificates(parts: &Parts, announcements: &Arc<Announcements>) -> Certificates {
+    Certificates {
+        store: Arc::clone(&parts.store),
+        sealer: Arc::clone(&parts.sealer),
+        issuers: parts.issuers.clone(),
+        clock: Arc::clone(&parts.clock),
+        jitter: Arc::clone(&parts.jitter),
+        announcer: Arc::clone(announcements) as _,
+        notifier: Arc::clone(&parts.notifier),
+    }
+}
+
+fn vault(upkeep: &Arc<dyn Upkeep>, eyes: &Eyes) -> Arc<dyn AccountVault> {
+    Arc::new(Vault { upkeep: Arc::clone(upkeep), metrics: eyes.metrics.clone() })
+}
+
+/// Accounts that work again are told to the workflow.
+fn accounts(
+    issuers: &[Arc<AcmeIssuer>],
+    vault: Arc<dyn AccountVault>,
+    workflow: &Workflow,
+) -> Accounts {
+    let told = workflow.clone();
+    Accounts::of(issuers, vault, Box::new(move |issuer: &str| told.account_works(issuer)))
+}
+
+fn watch(
+    eyes: Eyes,
+    queue: &Queue,
+    catalog: &Arc<Catalog>,
+    xds: &Arc<XdsServer>,
+    source: &MeteredSource,
+) -> Watch {
+    let (catalog, xds) = (Arc::clone(catalog), Arc::clone(xds));
+    let parts = SamplerParts { queue: queue.clone(), catalog, xds };
+    let sampler = Sampler::new(parts, source, eyes.metrics.clone(), &*eyes.clock);
+    eyes.watch(sampler)
 }
 
 fn traces(configured: &config::Telemetry) -> Result<Traces, AppError> {

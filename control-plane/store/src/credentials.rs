@@ -13,6 +13,7 @@ use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
 use aws_sdk_dynamodb::config::{Credentials, SharedHttpClient};
+use sealwax_core::text::error_chain;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -86,7 +87,7 @@ impl Shared {
                 found.credentials = Some(credentials);
                 found.failed = None;
             }
-            Err(error) => found.failed = Some(crate::dynamo::chain(&error)),
+            Err(error) => found.failed = Some(error_chain(&error)),
         }
         found.answer()
     }
@@ -174,7 +175,7 @@ mod tests {
         let past = Some(wall_time() - Duration::from_secs(60));
         assert!(found(credentials(soon), Some("away")).answer().is_ok());
         let error = found(credentials(past), Some("away")).answer().unwrap_err();
-        let said = crate::dynamo::chain(&error);
+        let said = error_chain(&error);
         assert!(said.contains("no credentials were found: away"), "{said}");
     }
 }

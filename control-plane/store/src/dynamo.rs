@@ -37,7 +37,6 @@ pub(crate) use client::Connection;
 pub use client::{Pace, Timeouts};
 #[cfg(feature = "testing")]
 pub(crate) use document::check_document;
-pub(crate) use error::chain;
 use gather::Gathering;
 #[cfg(feature = "testing")]
 pub(crate) use item::EVENT_LIFE;

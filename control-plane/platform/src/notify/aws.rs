@@ -4,11 +4,11 @@ use std::error::Error;
 
 use aws_sdk_sns::config::http::HttpResponse;
 use aws_sdk_sns::error::{ProvideErrorMetadata, SdkError};
+use sealwax_core::text::error_chain;
 use sealwax_store::Patience;
 
 use super::ANSWER_WITHIN;
 use super::sink::SendError;
-use crate::permission::chain;
 
 /// A call with its retries takes no longer than a webhook may; the store has the longer waits.
 pub(super) const PATIENCE: Patience =
@@ -34,7 +34,7 @@ impl Named<'_> {
     {
         let seen = match error.code() {
             Some(code) => format!("{code}: {}", error.message().unwrap_or("no more is said")),
-            None => chain(error),
+            None => error_chain(error),
         };
         let seen = format!("{} {}: {seen}", self.what, self.arn);
         match error.code().and_then(Remedy::of) {

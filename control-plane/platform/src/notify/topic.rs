@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_sdk_sns::Client;
 use aws_sdk_sns::types::MessageAttributeValue;
+use sealwax_core::text::hex;
 use sealwax_store::AwsEndpoint;
 
 use super::aws::{Named, PATIENCE};
@@ -70,7 +71,7 @@ fn group(domain: &str) -> Cow<'_, str> {
         return Cow::Borrowed(domain);
     }
     let hash = digest(&SHA256, domain.as_bytes());
-    Cow::Owned(hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+    Cow::Owned(hex(hash.as_ref()))
 }
 
 #[cfg(test)]

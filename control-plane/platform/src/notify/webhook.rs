@@ -5,6 +5,7 @@ use std::path::Path;
 use async_trait::async_trait;
 use aws_lc_rs::digest::{SHA256, digest};
 use reqwest::{Client, Url};
+use sealwax_core::text::{error_chain, hex};
 
 use super::event::Event;
 use super::secret::Secret;
@@ -51,7 +52,7 @@ impl Sink for Webhook {
             // The answer's body is not read: nothing in it matters.
             Ok(response) if response.status().is_success() => Ok(()),
             Ok(response) => failed(&format!("it answered {}", response.status())),
-            Err(error) => failed(&crate::permission::chain(&error.without_url())),
+            Err(error) => failed(&error_chain(&error.without_url())),
         }
     }
 }
@@ -63,5 +64,5 @@ fn failed(detail: &str) -> Result<(), SendError> {
 /// Stands for the URL, which may carry a credential: short, and says nothing about it.
 pub(super) fn name_of(url: &Url) -> String {
     let hash = digest(&SHA256, url.as_str().as_bytes());
-    hash.as_ref().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    hash.as_ref().first_chunk::<6>().map(|start| hex(start)).unwrap_or_default()
 }

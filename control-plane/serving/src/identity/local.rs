@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use sealwax_core::identity::KnownStore;
+use sealwax_core::text::hex;
 
 /// What a file's name ends with. In a folder it is the whole name: no domain starts with a dot.
 const SUFFIX: &str = ".identity";
@@ -44,7 +45,7 @@ impl Places {
     #[must_use]
     pub fn beside_shared(mut self, path: &Path, store: &str) -> Self {
         let hash = digest(&SHA256, store.as_bytes());
-        let tag: String = hash.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        let tag = hash.as_ref().first_chunk::<4>().map(|start| hex(start)).unwrap_or_default();
         self.paths.extend(beside(path, &format!(".{tag}")));
         self
     }

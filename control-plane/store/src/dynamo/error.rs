@@ -5,6 +5,7 @@ use std::error::Error;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use sealwax_core::store::StoreError;
+use sealwax_core::text::error_chain;
 
 use crate::credentials;
 
@@ -36,11 +37,12 @@ where
         SdkError::TimeoutError(_) => (Meaning::Busy, "no answer in time".to_owned()),
         SdkError::ResponseError(_) => (Meaning::Busy, "an answer that is not one".to_owned()),
         SdkError::DispatchFailure(failure) => {
-            let seen = failure.as_connector_error().map_or_else(String::new, |error| chain(error));
+            let seen =
+                failure.as_connector_error().map_or_else(String::new, |error| error_chain(error));
             (of_dispatch(&seen), seen)
         }
-        SdkError::ConstructionFailure(_) => (Meaning::Impossible, chain(error)),
-        _ => (Meaning::Busy, chain(error)),
+        SdkError::ConstructionFailure(_) => (Meaning::Impossible, error_chain(error)),
+        _ => (Meaning::Busy, error_chain(error)),
     };
     match meaning {
         Meaning::Busy => StoreError::Unavailable { detail: format!("{call}: {seen}") },
@@ -99,17 +101,6 @@ fn of_dispatch(seen: &str) -> Meaning {
     } else {
         Meaning::Busy
     }
-}
-
-pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        source = inner.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! From a certificate written by one replica to its push by another one.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,15 +36,7 @@ pub(super) async fn measure() -> Result<(Vec<Figure>, Plot)> {
     let folder = tempfile::tempdir()?;
     let ca_file = folder.path().join("root.pem");
     std::fs::write(&ca_file, LoopbackPki::generate()?.root_pem)?;
-    let reader = ControlPlane::start(&ControlPlaneSettings {
-        // Nothing is ordered: nobody listens there.
-        directory: "https://localhost:9/dir".to_owned(),
-        ca_file,
-        store: StoreSettings::DynamoDb { endpoint: endpoint.address() },
-        max_wait: "10s",
-        more: String::new(),
-    })
-    .await?;
+    let reader = reader(&endpoint, ca_file).await?;
     // This program is the replica that writes.
     let (store, sealer) = writer(&endpoint, &reader).await?;
     let first = Certificates::make(NAMES)?;
@@ -103,6 +96,19 @@ pub(super) async fn measure() -> Result<(Vec<Figure>, Plot)> {
         Figure::of("store.change_to_push_p99_ms", "ms", p99),
     ];
     Ok((figures, plot))
+}
+
+/// The replica that is told of changes.
+async fn reader(endpoint: &DynamoDb, ca_file: PathBuf) -> Result<ControlPlane> {
+    ControlPlane::start(&ControlPlaneSettings {
+        // Nothing is ordered: nobody listens there.
+        directory: "https://localhost:9/dir".to_owned(),
+        ca_file,
+        store: StoreSettings::DynamoDb { endpoint: endpoint.address() },
+        max_wait: "10s",
+        more: String::new(),
+    })
+    .await
 }
 
 /// The store and the keys that every replica uses.
