@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, HOST, HeaderValue, ORIGIN, WWW_AUTHENTICATE};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
@@ -38,13 +38,12 @@ impl Gate {
         Self { tokens, limits: Arc::new(Limits { read, write, strangers }) }
     }
 
-    /// The scope of the caller, or what to answer instead.
-    fn admit(&self, request: &Request) -> Result<(Caller, Scope), Problem> {
-        let needed = needed(request.method(), request.uri().path());
+    /// The caller, or what to answer instead.
+    fn admit(&self, needed: Scope, request: &Request) -> Result<Caller, Problem> {
         let Some(tokens) = &self.tokens else {
             self.limits.of(Some(needed)).take().map_err(too_many)?;
             refuse_web_page(request)?;
-            return Ok((Caller("local"), needed));
+            return Ok(Caller("local"));
         };
         let shown = request.headers().get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
         let scope = shown.and_then(|shown| tokens.scope_of(shown));
@@ -55,7 +54,7 @@ impl Gate {
                 format!("this token may {scope}; this request needs a token that may {needed}");
             return Err(Problem::new(StatusCode::FORBIDDEN, "scope-wanted", said));
         }
-        Ok((Caller(scope.as_str()), needed))
+        Ok(Caller(scope.as_str()))
     }
 }
 
@@ -69,23 +68,15 @@ impl Limits {
     }
 }
 
-/// What a request needs. Whatever only looks is known by its method; a private key leaves by one
-/// kind of path only, an account key comes in by one, and an account is given up by one.
-fn needed(method: &Method, path: &str) -> Scope {
-    let keys = ["/export", "/account", "/account/reset"];
-    if keys.iter().any(|end| path.ends_with(end)) {
-        return Scope::Keys;
-    }
-    match *method {
-        Method::GET | Method::HEAD | Method::OPTIONS => Scope::Read,
-        _ => Scope::Write,
-    }
-}
-
-pub(super) async fn check(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+/// Lets a request through that may do what its route needs.
+pub(super) async fn check(
+    State((gate, needed)): State<(Gate, Scope)>,
+    request: Request,
+    next: Next,
+) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let id = request.extensions().get::<RequestId>().cloned();
-    let (caller, needed) = match gate.admit(&request) {
+    let caller = match gate.admit(needed, &request) {
         Ok(admitted) => admitted,
         Err(problem) => {
             let wants_token = problem.status == StatusCode::UNAUTHORIZED.as_u16();
@@ -154,29 +145,4 @@ fn is_local(host: &str) -> bool {
     let address = name.trim_start_matches('[').trim_end_matches(']');
     name.eq_ignore_ascii_case("localhost")
         || address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_keys_scope_takes_keys_and_only_looking_is_read() {
-        let domain = "/v1/domains/a.example.com";
-        for (method, path, scope) in [
-            (Method::GET, domain.to_owned(), Scope::Read),
-            (Method::HEAD, domain.to_owned(), Scope::Read),
-            (Method::PUT, domain.to_owned(), Scope::Write),
-            (Method::PUT, format!("{domain}/certificate"), Scope::Write),
-            (Method::POST, format!("{domain}/renew"), Scope::Write),
-            (Method::from_bytes(b"ODD").unwrap(), domain.to_owned(), Scope::Write),
-            (Method::POST, format!("{domain}/certificate/export"), Scope::Keys),
-            (Method::PUT, "/v1/issuers/ca/account".to_owned(), Scope::Keys),
-            (Method::POST, "/v1/issuers/ca/account/reset".to_owned(), Scope::Keys),
-            (Method::POST, "/v1/issuers/ca/account/rollover".to_owned(), Scope::Write),
-            (Method::GET, "/v1/issuers".to_owned(), Scope::Read),
-        ] {
-            assert_eq!(needed(&method, &path), scope, "{method} {path}");
-        }
-    }
 }

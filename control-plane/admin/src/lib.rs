@@ -18,6 +18,7 @@ mod name;
 mod notifications;
 mod openapi;
 mod problems;
+mod routes;
 mod scope;
 mod steward;
 mod stream;
@@ -31,7 +32,6 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post, put};
 use sealwax_workflow::campaign::Campaigns;
 use sealwax_workflow::{DeadLetterList, Departures};
 use tokio_util::sync::CancellationToken;
@@ -112,46 +112,7 @@ impl AdminApi {
     pub fn router(self) -> Router {
         let gate = gate::Gate::new(self.tokens.clone(), self.rate);
         let access_log = Arc::clone(&self.access_log);
-        let guarded = Router::new()
-            .route(
-                "/v1/domains/{domain}",
-                put(domains::register).get(domains::show).delete(domains::remove),
-            )
-            .route("/v1/domains", get(domains::list))
-            .route("/v1/domains:batch", post(batch::register))
-            .route("/v1/domains/{domain}/renew", post(domains::renew))
-            .route("/v1/domains/{domain}/certificate", put(certificate::import))
-            .route("/v1/domains/{domain}/certificate/revoke", post(certificate::revoke))
-            .route("/v1/domains/{domain}/certificate/export", post(certificate::export))
-            .route("/v1/domains/{domain}/events", get(domains::events))
-            .route("/v1/domains/{domain}/explain", get(domains::explain))
-            .route("/v1/issuers/{issuer}/account/rollover", post(issuers::rollover))
-            .route("/v1/issuers/{issuer}/account/contact", post(issuers::contact))
-            .route("/v1/departures", get(departures::show))
-            .route("/v1/departures/release", post(departures::release))
-            .route("/v1/issuers/{issuer}/account/reset", post(issuers::reset))
-            .route("/v1/campaign", get(campaign::show).post(campaign::start))
-            .route("/v1/campaign/pause", post(campaign::pause))
-            .route("/v1/campaign/resume", post(campaign::resume))
-            .route("/v1/campaign/cancel", post(campaign::cancel))
-            .route("/v1/events", get(stream::events))
-            .route("/v1/fleet", get(fleet::glance))
-            .route("/v1/edges", get(fleet::edges))
-            .route("/v1/edges/release", post(steward::release))
-            .route("/v1/store", get(steward::show))
-            .route("/v1/store/accept", post(steward::accept))
-            .route("/v1/issuers", get(issuers::list))
-            .route("/v1/notifications/dropped", get(notifications::dropped))
-            .route("/v1/issuers/{issuer}/account", put(issuers::adopt))
-            .route("/metrics", get(health::metrics))
-            .layer(from_fn_with_state(gate, gate::check));
-        let open = Router::new()
-            .route("/healthz", get(health::alive))
-            .route("/readyz", get(health::ready))
-            .route("/openapi.json", get(openapi::document))
-            .merge(dashboard::routes());
-        let routes = guarded
-            .merge(open)
+        let routes = routes::all(&gate)
             .fallback(async || {
                 let said = "the admin API has no such path";
                 Problem::new(StatusCode::NOT_FOUND, "no-such-path", said)

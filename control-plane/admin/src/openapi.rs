@@ -1,54 +1,15 @@
-//! The OpenAPI document, made from the handlers themselves.
+//! The OpenAPI document, made from the handlers themselves: what is said of all of them.
 
 use axum::Json;
 use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{
-    batch, campaign, certificate, departures, domains, fleet, health, issuers, notifications,
-    steward, stream,
-};
+use super::routes;
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Sealwax admin API", description = "On-demand TLS certificates for Envoy"),
-    paths(
-        domains::register,
-        domains::show,
-        domains::remove,
-        domains::list,
-        domains::renew,
-        domains::events,
-        domains::explain,
-        batch::register,
-        stream::events,
-        fleet::glance,
-        fleet::edges,
-        steward::release,
-        steward::show,
-        steward::accept,
-        certificate::import,
-        certificate::revoke,
-        certificate::export,
-        issuers::list,
-        issuers::adopt,
-        issuers::rollover,
-        issuers::contact,
-        departures::show,
-        departures::release,
-        issuers::reset,
-        campaign::start,
-        campaign::show,
-        campaign::pause,
-        campaign::resume,
-        campaign::cancel,
-        notifications::dropped,
-        health::alive,
-        health::ready,
-        health::metrics,
-        document,
-    ),
     security(("token" = [])),
     modifiers(&Bearer),
     tags(
@@ -57,7 +18,7 @@ use super::{
         (name = "process", description = "How the control plane itself is"),
     )
 )]
-struct AdminDocument;
+pub(super) struct AdminDocument;
 
 struct Bearer;
 
@@ -74,13 +35,13 @@ impl Modify for Bearer {
 
 /// The OpenAPI 3.1 document of the admin API.
 #[must_use]
-pub fn openapi() -> Document {
-    AdminDocument::openapi()
+pub fn openapi() -> &'static Document {
+    routes::document()
 }
 
 /// This document.
 #[utoipa::path(get, path = "/openapi.json", tag = "process", security(()),
     responses((status = 200, description = "OpenAPI 3.1", body = serde_json::Value)))]
-pub(super) async fn document() -> Json<Document> {
+pub(super) async fn document() -> Json<&'static Document> {
     Json(openapi())
 }

@@ -7,6 +7,8 @@ mod documents;
 mod files;
 #[cfg(test)]
 mod rooms;
+#[cfg(test)]
+mod supply;
 
 #[cfg(test)]
 use std::path::{Path, PathBuf};

@@ -1,11 +1,12 @@
 //! Configurations: any bytes are taken or refused, with a reason for each key.
 
-#![no_main]
-
-use libfuzzer_sys::fuzz_target;
 use sealwax_filter_core::Config;
 
-fuzz_target!(|bytes: &[u8]| {
+/// One input.
+///
+/// # Panics
+/// When a rule is broken.
+pub fn fuzz(bytes: &[u8]) {
     match Config::parse(bytes) {
         Ok(config) => {
             assert!(!config.cluster.is_empty() && config.callout_timeout_ms > 0);
@@ -17,4 +18,4 @@ fuzz_target!(|bytes: &[u8]| {
             assert!(!errors.to_string().is_empty());
         }
     }
-});
+}

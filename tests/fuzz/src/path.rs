@@ -1,12 +1,13 @@
 //! Paths: what is under the challenge prefix is a challenge, and a token is only ever a token.
 
-#![no_main]
-
-use libfuzzer_sys::fuzz_target;
 use sealwax_protocol::ChallengeToken;
 use sealwax_protocol::challenge_token::CHALLENGE_PATH_PREFIX;
 
-fuzz_target!(|bytes: &[u8]| {
+/// One input.
+///
+/// # Panics
+/// When a rule is broken.
+pub fn fuzz(bytes: &[u8]) {
     let prefixed = [CHALLENGE_PATH_PREFIX.as_bytes(), bytes].concat();
     let Some(token) = ChallengeToken::from_path(&prefixed) else {
         panic!("under the prefix, yet no challenge");
@@ -21,4 +22,4 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let under = bytes.starts_with(CHALLENGE_PATH_PREFIX.as_bytes());
     assert_eq!(ChallengeToken::from_path(bytes).is_some(), under);
-});
+}

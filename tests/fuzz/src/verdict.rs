@@ -1,13 +1,14 @@
 //! Answers of the control plane: any status and body is a verdict within bounds, or a failure.
 
-#![no_main]
-
-use libfuzzer_sys::fuzz_target;
 use sealwax_filter_core::callout_answer::CalloutAnswer;
 use sealwax_filter_core::verdict::{Verdict, read_verdict};
 use sealwax_protocol::DomainName;
 
-fuzz_target!(|input: (u8, Option<u64>, Vec<u8>)| {
+/// One input.
+///
+/// # Panics
+/// When a rule is broken.
+pub fn fuzz(input: (u8, Option<u64>, Vec<u8>)) {
     let (status, max_age_s, body) = input;
     let statuses = [200, 202, 403, 404, 409, 500, 503, 504];
     let status = statuses[usize::from(status) % statuses.len()];
@@ -18,4 +19,4 @@ fuzz_target!(|input: (u8, Option<u64>, Vec<u8>)| {
         assert_ne!(told.verdict, Verdict::Unavailable);
         assert_eq!(told.verdict == Verdict::Ready, status == 200);
     }
-});
+}
