@@ -15,7 +15,7 @@ WITH_PARTS := sealwax-filter-tests sealwax-testkit sealwax-e2e
 export RUST_LIB_BACKTRACE := 0
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
-.PHONY: help demo test bench fuzz setup build filter fmt fmt-check lint doc \
+.PHONY: help demo test bench fuzz advisories setup build filter fmt fmt-check lint doc \
 	test-unit test-wasm test-parts test-e2e test-demo
 
 help: ## List these targets
@@ -36,6 +36,9 @@ bench: setup filter ## Measure; writes target/bench/report.md and report.json; O
 fuzz: ## Run every fuzz target for SECONDS=60 each
 	@tests/setup/run fuzz
 	@tests/setup/fuzz-all $(or $(SECONDS),60)
+
+advisories: ## Ask the RustSec database about what is built in (needs cargo-deny and a network)
+	cargo deny --all-features check advisories bans licenses sources
 
 setup: ## Install what is missing, into .tools where possible
 	@tests/setup/run

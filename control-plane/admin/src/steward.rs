@@ -45,6 +45,10 @@ pub struct StoreView {
     pub known_id: Option<String>,
     /// When the store was last used, by its own word; RFC 3339.
     pub used_at: Option<String>,
+    /// The files of the control plane's machine that should remember this store, where none of
+    /// them can be written: after a restart another store would not be noticed.
+    #[serde(default)]
+    pub forgotten_at: Option<String>,
     /// Names that edges connected here hold, about.
     pub held: u64,
     /// Those of them that the store has neither a record nor a removal of: they stay.

@@ -99,6 +99,7 @@ impl Steward for ProcessSteward {
                 .as_ref()
                 .map(|found| Timestamp::from_millis(found.mark).rfc3339()),
             id: identity.found.map(|found| found.id),
+            forgotten_at: identity.forgotten_at,
             known_id: identity.known.map(|known| known.id),
             held: wide(holdings.held),
             without_record: wide(holdings.unknown),

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use aws_lc_rs::digest::{SHA256, digest};
 use sealwax_core::identity::KnownStore;
 use sealwax_core::text::hex;
+use tempfile::NamedTempFile;
 
 /// What a file's name ends with. In a folder it is the whole name: no domain starts with a dot.
 const SUFFIX: &str = ".identity";
@@ -17,14 +18,14 @@ const BYTES_MAX: u64 = 4_096;
 #[derive(Debug)]
 pub struct Places {
     paths: Vec<PathBuf>,
-    complained: AtomicBool,
+    nowhere: AtomicBool,
 }
 
 impl Places {
     /// None yet: nothing is remembered.
     #[must_use]
     pub const fn none() -> Self {
-        Self { paths: Vec::new(), complained: AtomicBool::new(false) }
+        Self { paths: Vec::new(), nowhere: AtomicBool::new(false) }
     }
 
     /// In this folder too.
@@ -64,13 +65,21 @@ impl Places {
             Some(format!("{}: {error}", path.display()))
         });
         let failed: Vec<_> = failed.collect();
-        if failed.len() == self.paths.len() && !self.complained.swap(true, Ordering::Relaxed) {
+        let nowhere = failed.len() == self.paths.len();
+        if nowhere && !self.nowhere.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 places = failed.join("; "),
                 "which store is used cannot be remembered on this machine: another or an older \
                  store is not noticed after a restart, unless edges hold names that it lacks"
             );
         }
+        self.nowhere.store(nowhere, Ordering::Relaxed);
+    }
+
+    /// There are places, and what was to be remembered last could be written to none of them.
+    #[must_use]
+    pub fn forgets(&self) -> bool {
+        !self.paths.is_empty() && self.nowhere.load(Ordering::Relaxed)
     }
 
     /// The files, for people.
@@ -96,18 +105,15 @@ fn read(path: &Path) -> Option<KnownStore> {
 }
 
 /// Beside and renamed, and synced first: after a loss of power there is the old one or the new one.
+/// The unfinished file's name is nobody's to guess, and it is never another's: the folder may be
+/// one that others write to.
 fn write(path: &Path, known: &KnownStore) -> std::io::Result<()> {
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(format!(".{}", std::process::id()));
-    let mut file = std::fs::File::create(&unfinished)?;
-    let written = file.write_all(&serde_json::to_vec(known)?).and_then(|()| file.sync_all());
-    drop(file);
-    let written = written.and_then(|()| std::fs::rename(&unfinished, path));
-    if written.is_err() {
-        // What is left over is only litter.
-        drop(std::fs::remove_file(&unfinished));
-    }
-    written
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let mut file = NamedTempFile::new_in(folder.unwrap_or_else(|| Path::new(".")))?;
+    file.write_all(&serde_json::to_vec(known)?)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -131,6 +137,20 @@ mod tests {
         assert_eq!(places.read(), Some(known(2)), "the key has one too");
         let files = std::fs::read_dir(folder.path()).unwrap().count();
         assert_eq!(files, 2, "nothing unfinished is left");
+    }
+
+    #[test]
+    fn a_memory_that_cannot_be_written_is_told_and_one_place_is_enough() {
+        let folder = tempfile::tempdir().unwrap();
+        let gone = folder.path().join("gone/store");
+        let known = KnownStore { id: "a".to_owned(), epoch: 0, mark: 1 };
+        let nowhere = Places::none().beside(&gone);
+        nowhere.write(&known);
+        assert!(nowhere.forgets());
+        let one = Places::none().beside(&gone).within(folder.path());
+        one.write(&known);
+        assert!(!one.forgets());
+        assert_eq!(one.read(), Some(known));
     }
 
     #[test]

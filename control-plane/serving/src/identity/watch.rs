@@ -62,6 +62,8 @@ pub struct IdentityView {
     pub found: Option<StoreIdentity>,
     /// Why it cannot be written, though it can be read: a full disk, a limit, a missing right.
     pub unwritable: Option<String>,
+    /// The files of this machine that should remember it and cannot be written.
+    pub forgotten_at: Option<String>,
 }
 
 impl IdentityWatch {
@@ -185,7 +187,8 @@ impl IdentityWatch {
         let (known, found) = (seen.known.clone(), seen.found.clone());
         let failed = seen.unwritable.as_ref().filter(|(_, times)| *times >= UNWRITABLE_AFTER);
         let unwritable = failed.map(|(why, _)| why.clone());
-        IdentityView { standing: self.trust.standing(), known, found, unwritable }
+        let forgotten_at = self.places.forgets().then(|| self.places.shown());
+        IdentityView { standing: self.trust.standing(), known, found, unwritable, forgotten_at }
     }
 
     async fn read(&self) -> Result<(u64, Option<StoreIdentity>), StoreError> {

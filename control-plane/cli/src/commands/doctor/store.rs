@@ -15,7 +15,18 @@ pub(super) fn checks(view: &StoreView) -> Vec<Check> {
         ),
         (_, why, _) => Check::failed(name, why.as_deref().unwrap_or("not the known one")),
     };
-    vec![identity, held(view)]
+    let mut checks = vec![identity];
+    if let Some(places) = &view.forgotten_at {
+        checks.push(Check::failed(
+            "store memory",
+            format!(
+                "which store is used cannot be remembered at {places}: after a restart another or an \
+                 older store would not be noticed. Make one of them writable for the control plane"
+            ),
+        ));
+    }
+    checks.push(held(view));
+    checks
 }
 
 fn held(view: &StoreView) -> Check {
@@ -64,6 +75,11 @@ mod tests {
         let [identity, _] = checks(&other).try_into().unwrap();
         assert_eq!(identity.verdict, Verdict::Failed);
         assert!(identity.detail.contains("store accept"), "{}", identity.detail);
+        let forgetful = StoreView { forgotten_at: Some("/x.identity".to_owned()), ..well.clone() };
+        let told = checks(&forgetful);
+        assert!(told.iter().any(|check| {
+            check.verdict == Verdict::Failed && check.detail.contains("/x.identity")
+        }));
         let both = StoreView { without_record: 30, many_without_record: true, ..other };
         assert!(!held(&both).detail.contains("release"), "not on another store's word");
         for (without_record, held_back, many, verdict, command) in [
