@@ -148,8 +148,12 @@ fn wrong(failure: &Failure) -> String {
         return failure.detail.clone();
     }
     let count = if failure.is_stall() { failure.stalls } else { failure.attempts };
-    let times = if count == 1 { "once".to_owned() } else { format!("{count} times in a row") };
-    format!("{} ({times})", failure.detail)
+    match count {
+        // Nothing was tried: the platform's word, or a state of the CA's.
+        0 => failure.detail.clone(),
+        1 => format!("{} (once)", failure.detail),
+        _ => format!("{} ({count} times in a row)", failure.detail),
+    }
 }
 
 fn act(failure: &Failure) -> String {

@@ -85,7 +85,8 @@ fn store_problem(error: &StoreError) -> Refused {
         | StoreError::Misconfigured { .. }
         | _ => {
             tracing::debug!(%error, "the store did not do what it was asked");
-            let said = "the store does not answer; the log says why. Try again";
+            let said = "the store does not answer: `sealwax doctor`, /readyz and the log of the \
+                        control plane say why. Try again";
             Refused::new(StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", said)
                 .retry_after(STORE_RETRY_AFTER)
         }

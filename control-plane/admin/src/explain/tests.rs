@@ -30,6 +30,22 @@ fn a_failure_is_explained_with_who_what_and_when() {
 }
 
 #[test]
+fn what_was_never_tried_is_not_counted() {
+    let mut record = record();
+    record.failure = Some(Failure {
+        cause: Cause::PlatformGone,
+        detail: "the platform says that it is gone".to_owned(),
+        attempts: 0,
+        stalls: 0,
+        outage: sealwax_core::failure::Outage::default(),
+        next_attempt_at: None,
+        refused: false,
+    });
+    let told = Explanation::of(&record, &[], Timestamp::from_secs(5));
+    assert_eq!(told.wrong.as_deref(), Some("the platform says that it is gone"));
+}
+
+#[test]
 fn what_was_seen_of_the_domain_is_told() {
     let mut record = record();
     assert_eq!(Explanation::of(&record, &[], Timestamp::from_secs(5)).preflight, None);
