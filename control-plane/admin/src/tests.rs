@@ -12,7 +12,7 @@ use super::*;
 use crate::testing::{Well, api};
 use sealwax_registry::testing::{Heard, over};
 use sealwax_registry::{Announcer, Rules};
-use sealwax_telemetry::metrics::{MeteredStore, Metrics};
+use sealwax_telemetry::metrics::{Meter, Metrics};
 
 mod process;
 mod work;
@@ -26,7 +26,7 @@ fn world() -> World {
     let clock = ManualClock::at_secs(1_767_225_600) as Arc<dyn Clock>;
     let store = Arc::new(MemoryStore::new(Arc::clone(&clock)));
     let feed = Feed::new(clock.now());
-    let metered = MeteredStore::new(
+    let metered = Meter::new(
         Arc::clone(&store) as Arc<dyn Store>,
         Arc::clone(&clock),
         Metrics::new(),
@@ -34,7 +34,7 @@ fn world() -> World {
         feed.clone(),
     );
     let registry = Registry::new(
-        Arc::new(metered) as Arc<dyn Store>,
+        Arc::new(metered.store()) as Arc<dyn Store>,
         Arc::clone(&clock),
         Arc::new(Heard::default()) as Arc<dyn Announcer>,
         Rules { issuers: vec!["main".to_owned()], on_register: false },

@@ -1,5 +1,7 @@
 //! What the rest asks of the store.
 
+mod front;
+
 use async_trait::async_trait;
 use sealwax_protocol::{ChallengeToken, DomainName};
 use serde::{Deserialize, Serialize};
@@ -8,6 +10,8 @@ use crate::certificate::Chain;
 use crate::record::{DomainRecord, DomainState};
 use crate::secret::SealedKey;
 use crate::timestamp::Timestamp;
+
+pub use front::{Front, Fronted};
 
 /// A record's place in the sequence of its writes; starts at 1. A domain registered again within
 /// days of its removal goes on where it was, so a writer that still holds a version of before loses.

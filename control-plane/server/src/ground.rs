@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use sealwax_core::Clock;
-use sealwax_core::store::Store;
+use sealwax_core::store::{Fronted, Store};
 use sealwax_store::{Upkeep, embedded_exists, embedded_file};
 
 use super::error::AppError;
-use super::late_store::LateStore;
+use super::late_store::{Late, LateStore};
 use super::places::places;
 use super::region;
 use super::sealing::ProvenSealer;
@@ -99,7 +99,7 @@ async fn open_known(
         && !embedded_exists(path)
         && let Some(known) = places.read()
     {
-        let late = Arc::new(LateStore::new(path.clone(), known.id, clock));
+        let late = Arc::new(Fronted(Late::new(path.clone(), known.id, clock)));
         return Ok((Arc::clone(&late) as Arc<dyn Upkeep>, Some(late)));
     }
     let opened = region::open_where_it_was(configured, clock).await?;

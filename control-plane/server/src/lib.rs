@@ -92,7 +92,7 @@ pub async fn run_until(config: Config, stop: CancellationToken) -> Result<(), Ap
     tasks.spawn(async move { catalog.keep_known(store, until).await });
     if let Some(late) = app.late.clone() {
         let until = end.clone();
-        tasks.spawn(async move { late.arrive(until).await });
+        tasks.spawn(async move { late.0.arrive(until).await });
     }
     let announcements = Arc::clone(&app.announcements);
     let (xds, identity) = (Arc::clone(&app.xds), Arc::clone(&app.identity));

@@ -17,8 +17,8 @@ use tokio_util::task::TaskTracker;
 use super::{Announcements, App};
 use sealwax_telemetry::feed::Feed;
 use sealwax_telemetry::metrics::{
-    Activity, BudgetBoard, CampaignBoard, CensusBoard, IssuerBoard, MeteredIssuer, MeteredNotifier,
-    MeteredPermission, MeteredPreflight, MeteredSource, MeteredStore, Metrics, Sampler,
+    Activity, BudgetBoard, CampaignBoard, CensusBoard, IssuerBoard, Meter, MeteredIssuer,
+    MeteredNotifier, MeteredPermission, MeteredPreflight, MeteredSource, Metrics, Sampler,
     take_census, watch_budgets, watch_campaign, watch_departures,
 };
 use sealwax_telemetry::traces::Traces;
@@ -106,14 +106,14 @@ impl Eyes {
     }
 
     pub(super) fn store(&self, store: Arc<dyn Store>) -> Arc<dyn Store> {
-        let metered = MeteredStore::new(
+        let metered = Meter::new(
             store,
             Arc::clone(&self.clock),
             self.metrics.clone(),
             Arc::clone(&self.activity),
             self.feed.clone(),
         );
-        Arc::new(metered.traced(self.traces.clone()))
+        Arc::new(metered.traced(self.traces.clone()).store())
     }
 
     pub(super) fn issuers<I: Issuer>(&self, issuers: Vec<Arc<I>>) -> Vec<Arc<dyn Issuer>> {

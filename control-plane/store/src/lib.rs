@@ -39,4 +39,4 @@ pub use remote::open_remote_through;
 pub use remote::{RemoteSettings, open_remote};
 pub use rewrap::{RewrapError, RewrapProgress, rewrap_keys};
 pub use seal::KeySealer;
-pub use upkeep::Upkeep;
+pub use upkeep::{Upkeep, UpkeepFront};

@@ -1,8 +1,10 @@
 //! What long jobs over a whole store need beyond the everyday calls.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use sealwax_core::SealedKey;
-use sealwax_core::store::{Change, RecordVersion, Store, StoreError};
+use sealwax_core::store::{Change, Front, Fronted, RecordVersion, Store, StoreError};
 
 /// A store that keys can be rewrapped in and that can be moved.
 #[async_trait]
@@ -28,4 +30,41 @@ pub trait Upkeep: Store {
 
     /// Remembers how far a job got; `None` forgets it.
     async fn set_mark(&self, job: &str, mark: Option<&str>) -> Result<(), StoreError>;
+}
+
+/// [`Front`] of a store that is kept up.
+pub trait UpkeepFront: Front {
+    /// The store behind.
+    ///
+    /// # Errors
+    /// What the call is answered instead.
+    fn upkeep(&self) -> Result<Arc<dyn Upkeep>, StoreError>;
+}
+
+#[async_trait]
+impl<F: UpkeepFront> Upkeep for Fronted<F> {
+    async fn accounts(&self) -> Result<Vec<String>, StoreError> {
+        self.0.upkeep()?.accounts().await
+    }
+
+    async fn replace_account(
+        &self,
+        issuer: &str,
+        expected: &SealedKey,
+        sealed: &SealedKey,
+    ) -> Result<(), StoreError> {
+        self.0.upkeep()?.replace_account(issuer, expected, sealed).await
+    }
+
+    async fn write_quietly(&self, change: Change) -> Result<RecordVersion, StoreError> {
+        self.0.upkeep()?.write_quietly(change).await
+    }
+
+    async fn mark(&self, job: &str) -> Result<Option<String>, StoreError> {
+        self.0.upkeep()?.mark(job).await
+    }
+
+    async fn set_mark(&self, job: &str, mark: Option<&str>) -> Result<(), StoreError> {
+        self.0.upkeep()?.set_mark(job, mark).await
+    }
 }

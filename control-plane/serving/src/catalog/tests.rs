@@ -52,7 +52,7 @@ async fn a_crowd_that_asks_at_once_shares_its_reads() {
     while let Some(answer) = asked.join_next().await {
         assert!(matches!(answer, Ok(Lookup::Missing)));
     }
-    assert_eq!(fixture.store.names.load(Ordering::SeqCst), 100, "one load a name");
+    assert_eq!(fixture.store.0.names.load(Ordering::SeqCst), 100, "one load a name");
     assert!(fixture.loads() < 20, "many names a read: {}", fixture.loads());
 }
 
@@ -61,16 +61,16 @@ async fn a_change_during_a_read_is_never_overlooked() {
     let fixture = fixture();
     let domain = name("a.example.com");
     fixture.register(&domain).await;
-    fixture.store.held.store(true, Ordering::SeqCst);
+    fixture.store.0.held.store(true, Ordering::SeqCst);
     let catalog = Arc::clone(&fixture.catalog);
     let asked = domain.clone();
     let early = tokio::spawn(async move { catalog.lookup(EDGE, &asked).await });
     // The read has seen the domain without a certificate and is on its way back.
-    fixture.store.started.notified().await;
+    fixture.store.0.started.notified().await;
     fixture.certify(&domain, "a.example.com").await;
     fixture.catalog.forget(&domain);
-    fixture.store.held.store(false, Ordering::SeqCst);
-    fixture.store.release.notify_one();
+    fixture.store.0.held.store(false, Ordering::SeqCst);
+    fixture.store.0.release.notify_one();
     assert!(matches!(early.await.unwrap(), Lookup::Ready(_)));
     assert!(matches!(fixture.catalog.lookup(EDGE, &domain).await, Lookup::Ready(_)));
 }
@@ -82,7 +82,7 @@ async fn a_known_certificate_outlives_an_outage_of_the_store() {
     fixture.register(&known).await;
     fixture.certify(&known, "a.example.com").await;
     assert!(matches!(fixture.catalog.lookup(EDGE, &known).await, Lookup::Ready(_)));
-    fixture.store.away.store(true, Ordering::SeqCst);
+    fixture.store.0.away.store(true, Ordering::SeqCst);
     fixture.catalog.forget(&known);
     assert!(matches!(fixture.catalog.lookup(EDGE, &known).await, Lookup::Ready(_)));
     fixture.catalog.forget_all();
@@ -115,7 +115,7 @@ async fn in_an_outage_the_last_good_copy_serves_what_is_not_in_memory() {
     // A catalog that knows nothing, over what is on the disk.
     let after = fixture_over(store, Serving { on_handshake: true, ..Serving::default() });
     after.catalog.fall_back_on(copy);
-    after.store.away.store(true, Ordering::SeqCst);
+    after.store.0.away.store(true, Ordering::SeqCst);
     let Lookup::Ready(found) = after.catalog.lookup(EDGE, &known).await else {
         panic!("not served")
     };
@@ -128,7 +128,7 @@ async fn in_an_outage_the_last_good_copy_serves_what_is_not_in_memory() {
     assert!(matches!(after.catalog.lookup(EDGE, &known).await, Lookup::Ready(_)));
     assert_eq!(after.loads(), loads + 1, "the store is asked first, every time");
 
-    after.store.away.store(false, Ordering::SeqCst);
+    after.store.0.away.store(false, Ordering::SeqCst);
     let stored = after.store.load(std::slice::from_ref(&known)).await.unwrap().remove(0).unwrap();
     after.store.remove(&known, stored.stored.version).await.unwrap();
     assert!(matches!(after.catalog.lookup(EDGE, &known).await, Lookup::Absent));
@@ -197,7 +197,7 @@ async fn a_visit_asks_again_for_what_an_outage_stopped_but_not_at_once() {
         let domain = name(&format!("d{age}.example.com"));
         fixture.register(&domain).await;
         let names = std::slice::from_ref(&domain);
-        let stored = fixture.store.inner.load(names).await.unwrap().remove(0).unwrap().stored;
+        let stored = fixture.store.0.inner.load(names).await.unwrap().remove(0).unwrap().stored;
         let ago = SystemClock.now() - Span::from_secs(age);
         let cause = sealwax_core::Cause::PlatformUnavailable;
         let jitter = SystemJitter::default();

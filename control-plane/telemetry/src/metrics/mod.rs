@@ -40,7 +40,7 @@ pub use preflight::MeteredPreflight;
 pub use registry::Metrics;
 pub use sampler::{Sampler, SamplerParts};
 pub use source::MeteredSource;
-pub use store::MeteredStore;
+pub use store::{Meter, MeteredStore};
 
 /// A cause's public word.
 fn word(cause: sealwax_core::Cause) -> String {

@@ -4,13 +4,11 @@ use std::future::Future;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sealwax_core::SealedKey;
 use sealwax_core::store::{
-    Challenge, Change, ChangeBatch, ChangeCursor, Document, DuePage, Entry, LifecycleEvent,
-    NamePage, Page, RecordVersion, Selection, Store, StoreError,
+    Change, Front, Fronted, LifecycleEvent, RecordVersion, Store, StoreError,
 };
 use sealwax_core::{Cause, Clock, Timestamp};
-use sealwax_protocol::{ChallengeToken, DomainName};
+use sealwax_protocol::DomainName;
 use tokio::time::Instant;
 
 use super::names::{EVENTS, PREFLIGHT_HELD, STORE_CALL_SECONDS, STORE_ERRORS};
@@ -22,8 +20,11 @@ use crate::traces::Traces;
 /// What AWS and its likes call a request that came too soon; the store's errors carry the code.
 const THROTTLES: [&str; 3] = ["Throttl", "ProvisionedThroughputExceeded", "RequestLimitExceeded"];
 
-/// A store, measured. Forwards every call, those with a default in the trait included.
-pub struct MeteredStore {
+/// A store, measured.
+pub type MeteredStore = Fronted<Meter>;
+
+/// Stands in front of a store, measures every call, and hears what is written.
+pub struct Meter {
     inner: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
@@ -33,7 +34,7 @@ pub struct MeteredStore {
     log: StoreLog,
 }
 
-impl MeteredStore {
+impl Meter {
     /// In front of `inner`.
     #[must_use]
     pub fn new(
@@ -47,25 +48,16 @@ impl MeteredStore {
         Self { inner, clock, metrics, activity, feed, traces, log }
     }
 
+    /// The store with this in front of it.
+    #[must_use]
+    pub const fn store(self) -> MeteredStore {
+        Fronted(self)
+    }
+
     /// Telling these traces too.
     #[must_use]
     pub fn traced(self, traces: Traces) -> Self {
         Self { traces, ..self }
-    }
-
-    async fn timed<T>(
-        &self,
-        call: &str,
-        work: impl Future<Output = Result<T, StoreError>> + Send,
-    ) -> Result<T, StoreError> {
-        let started = Instant::now();
-        let done = work.await;
-        self.metrics.observe(&STORE_CALL_SECONDS, &[call], started.elapsed().as_secs_f64());
-        self.log.heard(done.as_ref().err());
-        if let Err(error) = &done {
-            self.metrics.count(&STORE_ERRORS, &[call, kind(error)], 1);
-        }
-        done
     }
 
     fn tell(&self, told: Told) {
@@ -139,19 +131,30 @@ fn throttled(detail: &str) -> bool {
 }
 
 #[async_trait]
-impl Store for MeteredStore {
-    fn exclusive(&self) -> bool {
-        self.inner.exclusive()
+impl Front for Meter {
+    fn behind(&self) -> Result<Arc<dyn Store>, StoreError> {
+        Ok(Arc::clone(&self.inner))
     }
 
-    async fn load(&self, domains: &[DomainName]) -> Result<Vec<Option<Entry>>, StoreError> {
-        self.timed("load", self.inner.load(domains)).await
+    async fn around<T: Send>(
+        &self,
+        call: &'static str,
+        work: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        let started = Instant::now();
+        let done = work.await;
+        self.metrics.observe(&STORE_CALL_SECONDS, &[call], started.elapsed().as_secs_f64());
+        self.log.heard(done.as_ref().err());
+        if let Err(error) = &done {
+            self.metrics.count(&STORE_ERRORS, &[call, kind(error)], 1);
+        }
+        done
     }
 
     async fn write(&self, change: Change) -> Result<RecordVersion, StoreError> {
         let told = Told::of(&change);
         let step = self.traces.step(&change.record.domain, "write");
-        let written = self.timed("write", self.inner.write(change)).await;
+        let written = self.inner.write(change).await;
         step.end(written.as_ref().map(|_| "written").map_err(kind));
         let version = written?;
         if let Some(told) = told {
@@ -177,74 +180,8 @@ impl Store for MeteredStore {
     }
 
     async fn remove(&self, domain: &DomainName, version: RecordVersion) -> Result<(), StoreError> {
-        self.timed("remove", self.inner.remove(domain, version)).await?;
+        self.inner.remove(domain, version).await?;
         self.removed(domain);
         Ok(())
-    }
-
-    async fn forget(&self, domain: &DomainName, version: RecordVersion) -> Result<(), StoreError> {
-        self.timed("remove", self.inner.forget(domain, version)).await
-    }
-
-    async fn was_removed(&self, domains: &[DomainName]) -> Result<Vec<bool>, StoreError> {
-        self.timed("was_removed", self.inner.was_removed(domains)).await
-    }
-
-    async fn due(
-        &self,
-        now: Timestamp,
-        limit: usize,
-        cursor: Option<&str>,
-    ) -> Result<DuePage, StoreError> {
-        self.timed("due", self.inner.due(now, limit, cursor)).await
-    }
-
-    async fn list(
-        &self,
-        selection: &Selection,
-        limit: usize,
-        cursor: Option<&str>,
-    ) -> Result<Page, StoreError> {
-        self.timed("list", self.inner.list(selection, limit, cursor)).await
-    }
-
-    async fn names(&self, cursor: Option<&str>) -> Result<NamePage, StoreError> {
-        self.timed("names", self.inner.names(cursor)).await
-    }
-
-    async fn challenge(&self, token: &ChallengeToken) -> Result<Option<Challenge>, StoreError> {
-        self.timed("challenge", self.inner.challenge(token)).await
-    }
-
-    async fn events(
-        &self,
-        domain: &DomainName,
-        limit: usize,
-    ) -> Result<Vec<LifecycleEvent>, StoreError> {
-        self.timed("events", self.inner.events(domain, limit)).await
-    }
-
-    async fn account(&self, issuer: &str) -> Result<Option<SealedKey>, StoreError> {
-        self.timed("account", self.inner.account(issuer)).await
-    }
-
-    async fn create_account(&self, issuer: &str, sealed: &SealedKey) -> Result<(), StoreError> {
-        self.timed("create_account", self.inner.create_account(issuer, sealed)).await
-    }
-
-    async fn document(&self, name: &str) -> Result<Option<Document>, StoreError> {
-        self.timed("document", self.inner.document(name)).await
-    }
-
-    async fn put_document(&self, name: &str, document: &Document) -> Result<(), StoreError> {
-        self.timed("put_document", self.inner.put_document(name, document)).await
-    }
-
-    async fn changes(&self, since: &ChangeCursor) -> Result<ChangeBatch, StoreError> {
-        self.timed("changes", self.inner.changes(since)).await
-    }
-
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.timed("ping", self.inner.ping()).await
     }
 }

@@ -66,13 +66,14 @@ pub(super) fn stores() -> Stores {
     let memory = Arc::new(MemoryStore::new(Arc::clone(&clock) as Arc<dyn Clock>));
     let (metrics, feed) = (Metrics::new(), Feed::new(Timestamp::from_secs(1)));
     let activity = Arc::new(Activity::default());
-    let store = MeteredStore::new(
+    let store = Meter::new(
         Arc::clone(&memory) as Arc<dyn Store>,
         Arc::clone(&clock) as Arc<dyn Clock>,
         metrics.clone(),
         Arc::clone(&activity),
         feed.clone(),
-    );
+    )
+    .store();
     Stores { metrics, feed, activity, memory, store, clock }
 }
 

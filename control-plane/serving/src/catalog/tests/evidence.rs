@@ -16,7 +16,7 @@ async fn what_is_known_is_taken_away_by_a_removal_and_not_by_a_store_that_lost_i
     let version = fixture.store.load(names).await.unwrap().remove(0).unwrap().stored.version;
 
     // The records vanish without a trace.
-    let full = fixture.store.inner.replaced();
+    let full = fixture.store.0.inner.replaced();
     fixture.catalog.forget(&domain);
     assert!(matches!(fixture.catalog.lookup(EDGE, &domain).await, Lookup::Ready(_)));
     assert_eq!(fixture.catalog.removed(&domain, "").await, Removed::No);
@@ -25,17 +25,17 @@ async fn what_is_known_is_taken_away_by_a_removal_and_not_by_a_store_that_lost_i
     assert_eq!(elsewhere.catalog.removed(&domain, "").await, Removed::No, "nobody removed it");
 
     // They are back, and the domain is removed.
-    fixture.store.inner.restore(full);
+    fixture.store.0.inner.restore(full);
     fixture.store.remove(&domain, version).await.unwrap();
     fixture.catalog.forget(&domain);
     assert!(matches!(fixture.catalog.lookup(EDGE, &domain).await, Lookup::Absent));
     elsewhere.catalog.forget(&domain);
     assert!(matches!(elsewhere.catalog.lookup(EDGE, &domain).await, Lookup::Missing));
     assert_eq!(elsewhere.catalog.removed(&domain, "").await, Removed::Yes, "there is a trace");
-    elsewhere.store.away.store(true, Ordering::SeqCst);
+    elsewhere.store.0.away.store(true, Ordering::SeqCst);
     let asked = elsewhere.catalog.removed(&domain, "").await;
     assert_eq!(asked, Removed::NotKnown, "a read that failed says nothing");
-    elsewhere.store.away.store(false, Ordering::SeqCst);
+    elsewhere.store.0.away.store(false, Ordering::SeqCst);
     elsewhere.trust.set(StoreStanding::Unchecked);
     assert_eq!(
         elsewhere.catalog.removed(&domain, "").await,

@@ -8,11 +8,9 @@ use sealwax_core::certificate::{CertificateSource as Source, Chain, verify};
 use sealwax_core::record::Registration;
 use sealwax_core::secret::{SealError, SealPlace};
 use sealwax_core::store::{
-    CertificateChange, Challenge, Change, ChangeBatch, ChangeCursor, Document, DuePage, Entry,
-    Expected, LifecycleEvent, Page, RecordVersion, Selection, StoreError, StoredCertificate,
+    CertificateChange, Change, Entry, Expected, Front, Fronted, StoreError, StoredCertificate,
 };
 use sealwax_core::{DomainRecord, PrivateKey, SealedKey, Span};
-use sealwax_protocol::ChallengeToken;
 use sealwax_store::memory::MemoryStore;
 use tokio::sync::Notify;
 use zeroize::Zeroizing;
@@ -22,7 +20,7 @@ use sealwax_system::{SystemClock, SystemJitter};
 
 /// The reference store, with reads counted, held back or failed.
 pub(super) struct Watched {
-    pub(super) inner: MemoryStore,
+    pub(super) inner: Arc<MemoryStore>,
     pub(super) loads: AtomicUsize,
     pub(super) names: AtomicUsize,
     pub(super) away: AtomicBool,
@@ -32,10 +30,11 @@ pub(super) struct Watched {
 }
 
 #[async_trait]
-impl Store for Watched {
-    fn exclusive(&self) -> bool {
-        self.inner.exclusive()
+impl Front for Watched {
+    fn behind(&self) -> Result<Arc<dyn Store>, StoreError> {
+        Ok(Arc::clone(&self.inner) as Arc<dyn Store>)
     }
+
     async fn load(&self, domains: &[DomainName]) -> Result<Vec<Option<Entry>>, StoreError> {
         self.loads.fetch_add(1, Ordering::SeqCst);
         self.names.fetch_add(domains.len(), Ordering::SeqCst);
@@ -49,61 +48,12 @@ impl Store for Watched {
         }
         found
     }
-    async fn write(&self, change: Change) -> Result<RecordVersion, StoreError> {
-        self.inner.write(change).await
-    }
-    async fn remove(&self, domain: &DomainName, version: RecordVersion) -> Result<(), StoreError> {
-        self.inner.remove(domain, version).await
-    }
+
     async fn was_removed(&self, domains: &[DomainName]) -> Result<Vec<bool>, StoreError> {
         if self.away.load(Ordering::SeqCst) {
             return Err(StoreError::Unavailable { detail: "away".into() });
         }
         self.inner.was_removed(domains).await
-    }
-    async fn due(
-        &self,
-        now: Timestamp,
-        limit: usize,
-        cursor: Option<&str>,
-    ) -> Result<DuePage, StoreError> {
-        self.inner.due(now, limit, cursor).await
-    }
-    async fn list(
-        &self,
-        selection: &Selection,
-        limit: usize,
-        cursor: Option<&str>,
-    ) -> Result<Page, StoreError> {
-        self.inner.list(selection, limit, cursor).await
-    }
-    async fn challenge(&self, token: &ChallengeToken) -> Result<Option<Challenge>, StoreError> {
-        self.inner.challenge(token).await
-    }
-    async fn events(
-        &self,
-        domain: &DomainName,
-        limit: usize,
-    ) -> Result<Vec<LifecycleEvent>, StoreError> {
-        self.inner.events(domain, limit).await
-    }
-    async fn account(&self, issuer: &str) -> Result<Option<SealedKey>, StoreError> {
-        self.inner.account(issuer).await
-    }
-    async fn create_account(&self, issuer: &str, sealed: &SealedKey) -> Result<(), StoreError> {
-        self.inner.create_account(issuer, sealed).await
-    }
-    async fn document(&self, name: &str) -> Result<Option<Document>, StoreError> {
-        self.inner.document(name).await
-    }
-    async fn put_document(&self, name: &str, document: &Document) -> Result<(), StoreError> {
-        self.inner.put_document(name, document).await
-    }
-    async fn changes(&self, since: &ChangeCursor) -> Result<ChangeBatch, StoreError> {
-        self.inner.changes(since).await
-    }
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.inner.ping().await
     }
 }
 
@@ -124,7 +74,7 @@ impl Sealer for OpenSealer {
 }
 
 pub(super) struct Fixture {
-    pub(super) store: Arc<Watched>,
+    pub(super) store: Arc<Fronted<Watched>>,
     pub(super) catalog: Arc<Catalog>,
     pub(super) trust: Trust,
 }
@@ -137,19 +87,19 @@ pub(super) fn fixture() -> Fixture {
 
 pub(super) fn fixture_with(serving: Serving) -> Fixture {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let store = Arc::new(Watched {
-        inner: MemoryStore::new(Arc::clone(&clock)),
+    let store = Arc::new(Fronted(Watched {
+        inner: Arc::new(MemoryStore::new(Arc::clone(&clock))),
         loads: AtomicUsize::default(),
         names: AtomicUsize::default(),
         away: AtomicBool::default(),
         held: AtomicBool::default(),
         started: Notify::new(),
         release: Notify::new(),
-    });
+    }));
     fixture_over(store, serving)
 }
 
-pub(super) fn fixture_over(store: Arc<Watched>, serving: Serving) -> Fixture {
+pub(super) fn fixture_over(store: Arc<Fronted<Watched>>, serving: Serving) -> Fixture {
     let trust = Trust::default();
     let parts = CatalogParts {
         store: Arc::clone(&store) as Arc<dyn Store>,
@@ -201,7 +151,7 @@ impl Fixture {
         let facts =
             verify(&chain, &key, &name(covers[0]), SystemClock.now(), Source::Acme).unwrap();
         let names = std::slice::from_ref(domain);
-        let stored = self.store.inner.load(names).await.unwrap().remove(0).unwrap().stored;
+        let stored = self.store.0.inner.load(names).await.unwrap().remove(0).unwrap().stored;
         let record = DomainRecord { certificate: Some(facts), ..stored.record };
         let key = SealedKey::new(key.expose().to_vec());
         let change = Change {
@@ -212,6 +162,6 @@ impl Fixture {
     }
 
     pub(super) fn loads(&self) -> usize {
-        self.store.loads.load(Ordering::SeqCst)
+        self.store.0.loads.load(Ordering::SeqCst)
     }
 }

@@ -77,7 +77,7 @@ async fn a_wildcard_in_memory_serves_while_the_store_is_away() {
     fixture.register(&zone).await;
     fixture.certify_for(&zone, &["example.com", "*.example.com"]).await;
     assert!(matches!(fixture.catalog.lookup(EDGE, &zone).await, Lookup::Ready(_)));
-    fixture.store.away.store(true, Ordering::SeqCst);
+    fixture.store.0.away.store(true, Ordering::SeqCst);
     assert!(matches!(
         fixture.catalog.lookup(EDGE, &name("new.example.com")).await,
         Lookup::Ready(_)

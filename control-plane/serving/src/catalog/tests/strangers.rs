@@ -31,7 +31,7 @@ async fn until_filled(fixture: &Fixture) {
 
 /// The store is away for long enough to be noticed.
 async fn away(fixture: &Fixture) {
-    fixture.store.away.store(true, Ordering::SeqCst);
+    fixture.store.0.away.store(true, Ordering::SeqCst);
     for n in [1_000_000, 1_000_001] {
         fixture.catalog.lookup(EDGE, &stranger(n)).await;
         tokio::time::advance(Duration::from_secs(1)).await;
@@ -50,7 +50,7 @@ async fn a_flood_of_strangers_costs_no_call_of_the_store_whether_it_is_there_or_
     fixture.certify(&known, "a.example.com").await;
     let _filling = filled(&fixture).await;
     for n in 0..FLOOD {
-        fixture.store.away.store(n >= FLOOD / 2, Ordering::SeqCst);
+        fixture.store.0.away.store(n >= FLOOD / 2, Ordering::SeqCst);
         let peeked = fixture.catalog.peek(EDGE, &stranger(n));
         assert!(matches!(peeked, Some(Lookup::Missing)), "at once: {peeked:?}");
         if n % 100 == 0 {
@@ -64,7 +64,7 @@ async fn a_flood_of_strangers_costs_no_call_of_the_store_whether_it_is_there_or_
     let seen = fixture.catalog.registered_names();
     let refused = FLOOD + 2 * FLOOD / 100;
     assert_eq!((seen.names, seen.refused), (1, u64::try_from(refused).unwrap()));
-    fixture.store.away.store(false, Ordering::SeqCst);
+    fixture.store.0.away.store(false, Ordering::SeqCst);
     assert!(matches!(fixture.catalog.lookup(EDGE, &known).await, Lookup::Ready(_)));
     assert_eq!(fixture.loads(), 1, "an exact look-up where the set says yes");
 }
@@ -97,7 +97,7 @@ async fn after_an_interrupted_change_log_nobody_is_refused_unread_until_the_set_
     // While the store is away the set counts as it was filled last.
     away(&fixture).await;
     assert!(matches!(fixture.catalog.lookup(EDGE, &stranger(1)).await, Lookup::Missing));
-    fixture.store.away.store(false, Ordering::SeqCst);
+    fixture.store.0.away.store(false, Ordering::SeqCst);
     until_filled(&fixture).await;
     let RegisteredNames { names, .. } = fixture.catalog.registered_names();
     assert_eq!(names, 1);
@@ -122,7 +122,7 @@ async fn before_the_set_is_filled_and_with_the_store_away_few_strangers_are_held
     assert!((200..=256).contains(&held), "{held}");
     assert_eq!(fixture.loads(), reads, "and none of them is asked for");
     // It is back: the next one is asked for.
-    fixture.store.away.store(false, Ordering::SeqCst);
+    fixture.store.0.away.store(false, Ordering::SeqCst);
     tokio::time::advance(Duration::from_secs(2)).await;
     let domain = name("a.example.com");
     fixture.register(&domain).await;
@@ -134,7 +134,7 @@ async fn a_store_that_hangs_holds_no_stranger_of_a_set_that_was_filled() {
     let fixture = fixture();
     let _filling = filled(&fixture).await;
     // Cut off: the change log is interrupted, and reads hang until their client gives up.
-    fixture.store.held.store(true, Ordering::SeqCst);
+    fixture.store.0.held.store(true, Ordering::SeqCst);
     fixture.catalog.forget_all();
     let asked = tokio::time::Instant::now();
     let first = fixture.catalog.lookup(EDGE, &stranger(1)).await;
@@ -155,7 +155,7 @@ async fn a_name_that_is_known_does_not_wait_behind_strangers() {
     fixture.register(&known).await;
     fixture.catalog.forget(&known);
     // A store that answers nobody, and a flood of names that may be anybody's.
-    fixture.store.held.store(true, Ordering::SeqCst);
+    fixture.store.0.held.store(true, Ordering::SeqCst);
     for n in 0..1_000 {
         let (catalog, domain) = (Arc::clone(&fixture.catalog), stranger(n));
         tokio::spawn(async move { catalog.lookup(EDGE, &domain).await });
@@ -171,9 +171,9 @@ async fn a_name_that_is_known_does_not_wait_behind_strangers() {
         tokio::task::yield_now().await;
     }
     assert_eq!(fixture.loads(), busy + 1, "it is read at once");
-    fixture.store.held.store(false, Ordering::SeqCst);
+    fixture.store.0.held.store(false, Ordering::SeqCst);
     while !asked.is_finished() {
-        fixture.store.release.notify_waiters();
+        fixture.store.0.release.notify_waiters();
         tokio::task::yield_now().await;
     }
     assert!(matches!(asked.await.unwrap(), Lookup::Pending));
@@ -190,11 +190,11 @@ async fn a_wildcard_covers_names_that_are_not_in_the_set() {
     fixture.register(&zone).await;
     fixture.certify_for(&zone, &["example.com", "*.example.com"]).await;
     let _filling = filled(&fixture).await;
-    fixture.store.away.store(true, Ordering::SeqCst);
+    fixture.store.0.away.store(true, Ordering::SeqCst);
     let below = name("a.example.com");
     let unsure = fixture.catalog.lookup(EDGE, &below).await;
     assert!(matches!(unsure, Lookup::Unavailable), "its zone may cover it: {unsure:?}");
-    fixture.store.away.store(false, Ordering::SeqCst);
+    fixture.store.0.away.store(false, Ordering::SeqCst);
     assert!(matches!(fixture.catalog.lookup(EDGE, &below).await, Lookup::Ready(_)));
     assert!(matches!(fixture.catalog.peek(EDGE, &below), Some(Lookup::Ready(_))));
     assert!(matches!(fixture.catalog.peek(EDGE, &stranger(1)), Some(Lookup::Missing)));
