@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
 
-use crate::{Admin, Edge, PATIENCE, Port, Process, http, sealwax_binary};
+use crate::{Admin, Edge, PATIENCE, Port, Process, TestClock, http, sealwax_binary};
 
 const CONFIG: &str = "sealwax.toml";
 /// moto takes any credentials, the SDK wants some.
@@ -48,6 +49,7 @@ pub struct ControlPlane {
     process: Process,
     folder: TempDir,
     ports: Ports,
+    clock: Option<Arc<TestClock>>,
 }
 
 #[derive(Debug)]
@@ -99,8 +101,8 @@ impl ControlPlane {
         if let StoreSettings::DynamoDb { .. } = settings.store {
             initialize_store(folder.path()).await?;
         }
-        let process = spawn(folder.path())?;
-        let mut control_plane = Self { process, folder, ports };
+        let process = spawn(folder.path(), None)?;
+        let mut control_plane = Self { process, folder, ports, clock: None };
         control_plane.await_ready().await?;
         Ok(control_plane)
     }
@@ -124,8 +126,24 @@ impl ControlPlane {
     /// It does not become ready.
     pub async fn restart(&mut self) -> Result<()> {
         self.process.kill();
-        self.process = spawn(self.folder.path())?;
+        self.process = spawn(self.folder.path(), self.clock.as_deref())?;
         self.await_ready().await
+    }
+
+    /// From its next start on it goes by this clock.
+    pub fn set_clock(&mut self, clock: &Arc<TestClock>) {
+        self.clock = Some(Arc::clone(clock));
+    }
+
+    /// Changes its configuration file, which counts from its next start on.
+    ///
+    /// # Errors
+    /// The file has no `from`.
+    pub fn reconfigure(&self, from: &str, to: &str) -> Result<()> {
+        let file = self.config_file();
+        let config = std::fs::read_to_string(&file)?;
+        ensure!(config.contains(from), "no {from:?} in {config}");
+        Ok(std::fs::write(&file, config.replace(from, to))?)
     }
 
     /// Starts it again and waits until it serves, ready or not: until it answers at all.
@@ -134,7 +152,7 @@ impl ControlPlane {
     /// It does not.
     pub async fn restart_unready(&mut self) -> Result<http::Response> {
         self.process.kill();
-        self.process = spawn(self.folder.path())?;
+        self.process = spawn(self.folder.path(), self.clock.as_deref())?;
         let admin = self.ports.admin.address();
         let answers = async |_: &str| http::get(admin, "localhost", "/readyz").await;
         self.process.ready("answer", PATIENCE, answers).await
@@ -255,11 +273,14 @@ async fn initialize_store(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn spawn(folder: &Path) -> Result<Process> {
+fn spawn(folder: &Path, clock: Option<&TestClock>) -> Result<Process> {
     let log = folder.join("sealwax.log");
     Process::start("sealwax", &sealwax_binary()?, &log, |command| {
         command.args(["serve", "--config", CONFIG]).current_dir(folder);
         command.envs(CREDENTIALS);
+        if let Some(clock) = clock {
+            clock.arrange(command);
+        }
     })
 }
 

@@ -10,13 +10,14 @@
 //! ```
 //!
 //! [`Line`] starts all of them at once. [`TcpProxy`] stands where a test wants to cut, [`BentCa`]
-//! where it wants another CA than Pebble.
+//! where it wants another CA than Pebble, [`TestClock`] where it cannot wait for the time.
 //!
 //! Nothing here sleeps for a guessed time: [`wait_until`] looks at a level again and again, up to
 //! a bound, and says what it was waiting for when the bound is reached.
 
 mod admin;
 mod bent;
+mod clock;
 mod control_plane;
 mod dynamodb;
 mod edge;
@@ -36,6 +37,7 @@ mod wait;
 
 pub use admin::Admin;
 pub use bent::{Asks, Bend, BentCa};
+pub use clock::TestClock;
 pub use control_plane::{ControlPlane, ControlPlaneSettings, StoreSettings};
 pub use dynamodb::DynamoDb;
 pub use edge::Edge;

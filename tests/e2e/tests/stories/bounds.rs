@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use sealwax_testkit::{Bend, Line, LineSettings, PATIENCE, wait_until};
+use sealwax_testkit::{Bend, Line, LineSettings, PATIENCE, TestClock, wait_until};
 use serde_json::Value;
 
 use crate::odd_cas::{bend, bent_line};
@@ -98,30 +98,64 @@ async fn receiver(taken: Arc<Mutex<Vec<Value>>>) -> SocketAddr {
     address
 }
 
-/// On virtual time in the workflow's `bounds` tests; here on real parts.
+/// A line whose control plane goes by a clock of the test's, with one place to act.
+async fn hurried_line(more: String) -> (Line, Arc<TestClock>) {
+    let more = format!("concurrency = 1\n{more}");
+    let line = Line::start(LineSettings { bent: true, more, ..LineSettings::default() });
+    let (mut line, clock) = (line.await.unwrap(), Arc::new(TestClock::new().unwrap()));
+    line.control_plane.set_clock(&clock);
+    // A lease of two seconds is a tenth of one in a hurry.
+    line.control_plane.reconfigure("lease = \"2s\"", "lease = \"5m\"").unwrap();
+    line.control_plane.restart().await.unwrap();
+    (line, clock)
+}
+
+/// Lets time pass until the CA has had the five minutes that an order has, and returns the record.
+async fn after_five_minutes(
+    line: &Line,
+    clock: &TestClock,
+    domain: &str,
+    over: impl Fn(&Value) -> bool,
+) -> Option<Value> {
+    let admin = line.control_plane.admin();
+    for _ in 0..40 {
+        let (step, pause) = (Duration::from_secs(1), Duration::from_millis(15));
+        clock.pass(Duration::from_secs(10), step, pause).await.unwrap();
+        let record = admin.show(domain).await.unwrap();
+        if over(&record) {
+            return Some(record);
+        }
+    }
+    None
+}
+
 #[tokio::test]
-#[ignore = "takes the five minutes that an order may take"]
 async fn an_order_left_in_processing_rests_frees_its_place_and_stops_no_notice() {
     let taken = Arc::<Mutex<Vec<Value>>>::default();
     let hook = receiver(Arc::clone(&taken)).await;
     let folder = tempfile::tempdir().unwrap();
     let secret = folder.path().join("secret");
     std::fs::write(&secret, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
-    let more = format!(
-        "concurrency = 1\n[[notify]]\nurl = \"http://{hook}/hook\"\nsecret_file = \"{}\"\n",
+    let (mut line, clock) = hurried_line(format!(
+        "[[notify]]\nurl = \"http://{hook}/hook\"\nsecret_file = \"{}\"\n",
         secret.display()
-    );
-    let line = Line::start(LineSettings { bent: true, more, ..LineSettings::default() });
-    let line = line.await.unwrap();
+    ))
+    .await;
     let admin = line.control_plane.admin();
-    for domain in ["stuck.example.com", "next.example.com"] {
+    for domain in ["stuck.example.com", "next.example.com", "other.example.com"] {
         admin.register(domain).await.unwrap();
     }
     bend(&line, &[Bend::Stuck]);
     line.control_plane.edge().ask("stuck.example.com").await.unwrap();
+    let signed = wait_until("the CA to sign", PATIENCE, async || {
+        (line.pebble.certificates() == 1).then_some(())
+    });
+    signed.await.unwrap();
     let failed = |record: &Value| !record["failure"].is_null();
-    let six_minutes = Duration::from_secs(360);
-    admin.show_until("stuck.example.com", six_minutes, failed).await.unwrap();
+    let rested = after_five_minutes(&line, &clock, "stuck.example.com", failed).await;
+    let rested = rested.expect("it rests");
+    assert_eq!(rested["failure"]["cause"], "ca_unavailable", "{rested}");
+    assert!(clock.ahead() >= Duration::from_secs(290), "{:?}", clock.ahead());
 
     bend(&line, &[]);
     let next = admin.renew("next.example.com").await;
@@ -136,4 +170,17 @@ async fn an_order_left_in_processing_rests_frees_its_place_and_stops_no_notice()
         "{next:?} {issued:?} {heard:?}, {told} events"
     );
     admin.await_state("stuck.example.com", "issued", PATIENCE).await.unwrap();
+
+    // With another CA standing by such an order goes there.
+    add_spare(&mut line).await;
+    let before = (line.pebble.orders(), line.pebble.accounts());
+    bend(&line, &[Bend::Stuck]);
+    line.control_plane.edge().ask("other.example.com").await.unwrap();
+    let issued = |record: &Value| record["state"] == "issued";
+    let other = after_five_minutes(&line, &clock, "other.example.com", issued).await;
+    let told = events(&line, "other.example.com").await;
+    assert!(other.is_some(), "{told:?}");
+    assert!(told.iter().any(|event| event["kind"] == "order.abandoned"), "{told:?}");
+    let after = (line.pebble.orders(), line.pebble.accounts());
+    assert_eq!(after, (before.0 + 2, before.1 + 1));
 }

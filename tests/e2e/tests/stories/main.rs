@@ -18,6 +18,8 @@ mod departures;
 #[cfg(test)]
 mod events;
 #[cfg(test)]
+mod fronts;
+#[cfg(test)]
 mod issuing;
 #[cfg(test)]
 mod limits;
