@@ -85,9 +85,21 @@ impl ControlPlane {
     /// # Errors
     /// As [`ControlPlane::start`].
     pub async fn start_beside(&self, settings: &ControlPlaneSettings) -> Result<Self> {
+        self.start_beside_changed(settings, |config| config).await
+    }
+
+    /// The same with another configuration file: what `change` makes of the usual one.
+    ///
+    /// # Errors
+    /// As [`ControlPlane::start`].
+    pub async fn start_beside_changed(
+        &self,
+        settings: &ControlPlaneSettings,
+        change: impl FnOnce(String) -> String,
+    ) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         std::fs::copy(self.folder().join("kek"), folder.path().join("kek"))?;
-        Self::start_in(folder, settings, |config| config).await
+        Self::start_in(folder, settings, change).await
     }
 
     async fn start_in(

@@ -40,4 +40,16 @@ async fn renewals_and_removals_of_one_replica_reach_the_others_envoy() {
         visitor.visit(b_envoy, "blog.example.com").await.err()
     });
     refused.await.unwrap();
+
+    // The removal has left its trace; that is another life of the name.
+    for (tenant, so_far) in [("t1", 3), ("t2", 4)] {
+        let path = "/v1/domains/blog.example.com";
+        let again = a.send("PUT", path, &format!("{{\"tenant\": \"{tenant}\"}}")).await.unwrap();
+        assert_eq!(again.status, 201, "{}", again.text());
+        assert_ne!(site.served_by_b("blog.example.com").await, renewed);
+        let record = a.await_state("blog.example.com", "issued", PATIENCE).await.unwrap();
+        assert_eq!((&record["tenant"], site.issued()), (&tenant.into(), (so_far, so_far)));
+        let removed = a.send("DELETE", path, "").await.unwrap();
+        assert!((200..300).contains(&removed.status), "{}", removed.text());
+    }
 }

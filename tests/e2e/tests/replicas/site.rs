@@ -28,6 +28,15 @@ impl Site {
     }
 
     pub(crate) async fn start_with(max_wait: &'static str, more: &str) -> Self {
+        Self::start_changed(max_wait, more, |config| config).await
+    }
+
+    /// The same where both replicas have what `change` makes of their configuration files.
+    pub(crate) async fn start_changed(
+        max_wait: &'static str,
+        more: &str,
+        change: fn(String) -> String,
+    ) -> Self {
         let store = DynamoDb::start().await.unwrap();
         let ports = EnvoyPorts::free().unwrap();
         let validations = TcpProxy::start(ports.http()).await.unwrap();
@@ -45,8 +54,8 @@ impl Site {
             max_wait,
             more: more.to_owned(),
         };
-        let first = ControlPlane::start(&settings(&wires.0)).await.unwrap();
-        let second = first.start_beside(&settings(&wires.1)).await.unwrap();
+        let first = ControlPlane::start_changed(&settings(&wires.0), change).await.unwrap();
+        let second = first.start_beside_changed(&settings(&wires.1), change).await.unwrap();
         let a = replica(first, wires.0, &origin, "edge-a", ports).await;
         let b = replica(second, wires.1, &origin, "edge-b", EnvoyPorts::free().unwrap()).await;
         Self { a, b, validations, pebble, origin, store }

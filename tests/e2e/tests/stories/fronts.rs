@@ -48,8 +48,7 @@ async fn answer(
 
 /// Starts it at both addresses, on the port that CAs come to.
 async fn front(port: u16, edge: SocketAddr) -> Arc<Front> {
-    let front =
-        Arc::new(Front { to_us: AtomicU16::new(403), looks: AtomicUsize::new(0), edge });
+    let front = Arc::new(Front { to_us: AtomicU16::new(403), looks: AtomicUsize::new(0), edge });
     for ip in [LISTED, STRANGE] {
         let listener = TcpListener::bind((ip, port)).await.unwrap();
         let app = Router::new().fallback(answer).with_state(Arc::clone(&front));
