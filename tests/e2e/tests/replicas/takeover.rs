@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use sealwax_testkit::{PATIENCE, wait_until};
+use sealwax_testkit::{PATIENCE, TestClock, wait_until};
 
 use crate::site::Site;
 
@@ -53,12 +53,20 @@ async fn told_to_stop_in_mid_order_a_replica_hands_it_over_at_once_with_what_was
     let again = a.send("PUT", &format!("/v1/domains/{domain}"), "{\"tenant\": \"t1\"}").await;
     assert_eq!(again.unwrap().status, 200);
 
-    // Well within the time that a process is given to stop, although nobody validates.
-    let stopping = std::time::Instant::now();
-    assert!(site.b.control_plane.terminate().await.unwrap().success());
-    assert!(stopping.elapsed() < Duration::from_secs(10), "{:?}", stopping.elapsed());
-    site.validations.pass();
-    let issued = a.await_state(domain, "issued", Duration::from_secs(15)).await.unwrap();
+    // Nobody validates until it stops. The streams of an Envoy would take their time to end.
+    site.b.envoy.process().kill();
+    let log = site.b.control_plane.folder().join("sealwax.log");
+    let validations = &site.validations;
+    let taken_over = async {
+        let stopping = wait_until("it to stop", PATIENCE, async || {
+            std::fs::read_to_string(&log).ok()?.contains("stopping").then_some(())
+        });
+        stopping.await.unwrap();
+        validations.pass();
+        a.await_state(domain, "issued", Duration::from_secs(20)).await.unwrap()
+    };
+    let (ended, issued) = tokio::join!(site.b.control_plane.terminate(), taken_over);
+    assert!(ended.unwrap().success());
     assert_eq!(issued["tenant"], "t1", "{issued}");
     site.visitor().visit(site.a.envoy.https(), domain).await.unwrap();
     assert_eq!(site.issued(), (1, 1), "one order, one certificate");
@@ -107,12 +115,16 @@ async fn two_replicas_that_find_the_same_names_due_place_one_order_for_each() {
     for name in &names {
         admin.await_state(name, "deferred", PATIENCE).await.unwrap();
     }
-    for replica in [&mut site.a, &mut site.b] {
-        assert!(replica.control_plane.terminate().await.unwrap().success());
-    }
+    site.a.control_plane.kill();
+    site.b.control_plane.kill();
     platform.here.store(true, Ordering::SeqCst);
+    let clock = Arc::new(TestClock::new().unwrap());
+    site.a.control_plane.set_clock(&clock);
+    site.b.control_plane.set_clock(&clock);
     let (a, b) = tokio::join!(site.a.control_plane.restart(), site.b.control_plane.restart());
     a.and(b).unwrap();
+    let (seconds, step) = (Duration::from_secs(15), Duration::from_millis(250));
+    clock.pass(seconds, step, Duration::from_millis(50)).await.unwrap();
     for name in &names {
         admin.await_state(name, "issued", PATIENCE).await.unwrap();
     }
