@@ -8,6 +8,8 @@ mod account;
 #[cfg(test)]
 mod bounds;
 #[cfg(test)]
+mod calendars;
+#[cfg(test)]
 mod campaign;
 #[cfg(test)]
 mod command_line;
