@@ -38,6 +38,8 @@ mod preflight;
 #[cfg(test)]
 mod renewal;
 #[cfg(test)]
+mod silence;
+#[cfg(test)]
 mod staging;
 #[cfg(test)]
 mod stopping;
