@@ -87,6 +87,25 @@ impl Held {
         ready.await.unwrap();
     }
 
+    async fn remove(&self, name: &str) {
+        let admin = self.line.control_plane.admin();
+        let gone = admin.send("DELETE", &format!("/v1/domains/{name}"), "").await.unwrap();
+        assert!(gone.status < 300, "{}", gone.text());
+    }
+
+    async fn until_refused(&self, name: &str) {
+        let visitor = self.line.visitor().unwrap();
+        let refused = async || visitor.visit(self.line.https(), name).await.err();
+        wait_until("it to be served no longer", PATIENCE, refused).await.unwrap();
+    }
+
+    async fn metric(&self, name: &str) -> Option<f64> {
+        let at = self.line.control_plane.admin_address();
+        let metrics = http::get(at, "localhost", "/metrics").await.unwrap().text();
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line?.parse().ok()
+    }
+
     async fn run(&self, arguments: &[&str]) -> String {
         let output = self.line.control_plane.run(arguments).await.unwrap();
         format!(
@@ -175,10 +194,8 @@ async fn names_stay_served_by_a_new_store_and_leave_on_evidence_as_fast_as_the_b
     held.reconnected().await;
     held.await_ready().await;
     held.assert_served().await;
-    let admin = held.line.control_plane.admin();
     for name in held.served.keys() {
-        let gone = admin.send("DELETE", &format!("/v1/domains/{name}"), "").await.unwrap();
-        assert!(gone.status < 300, "{}", gone.text());
+        held.remove(name).await;
     }
     held.unready("the brake holds back").await;
     let visitor = held.line.visitor().unwrap();
@@ -202,7 +219,8 @@ async fn names_stay_served_by_a_new_store_and_leave_on_evidence_as_fast_as_the_b
 /// INV-23: a store restored from a backup behind the fleet.
 #[tokio::test]
 async fn an_older_copy_of_the_store_withdraws_nothing_until_it_is_accepted() {
-    let mut held = Held::start(1).await;
+    let mut held = Held::start(2).await;
+    let removed = "n1.example.com";
     held.line.control_plane.terminate().await.unwrap();
     let (store, backup) = (held.path("store"), held.path("backup"));
     copy(&store, &backup);
@@ -212,6 +230,10 @@ async fn an_older_copy_of_the_store_withdraws_nothing_until_it_is_accepted() {
     let visitor = held.line.visitor().unwrap();
     let later = visitor.visit(held.line.https(), "later.example.com").await.unwrap();
     held.served.extend([("later.example.com".to_owned(), later)]);
+    // The copy knows nothing of this removal.
+    held.remove(removed).await;
+    held.until_refused(removed).await;
+    held.served.remove(removed);
 
     held.line.control_plane.terminate().await.unwrap();
     std::fs::remove_dir_all(&store).unwrap();
@@ -221,10 +243,18 @@ async fn an_older_copy_of_the_store_withdraws_nothing_until_it_is_accepted() {
     held.unready_and_serving("it is an older copy").await;
     let doctor = held.run(&["doctor", "--config", "sealwax.toml"]).await;
     assert!(doctor.contains("sealwax store accept"), "{doctor}");
+    // It is served again, which is said for as long as nobody has looked at what the copy lacks.
+    let visitor = held.line.visitor().unwrap();
+    visitor.visit(held.line.https(), removed).await.unwrap();
+    held.unready("it is an older copy").await;
+    assert_eq!(held.metric("sealwax_store_trusted").await, Some(0.0));
+    held.remove(removed).await;
 
     let said = held.run(&["store", "accept"]).await;
     assert!(said.contains("is trusted"), "{said}");
     held.await_ready().await;
+    assert_eq!(held.metric("sealwax_store_trusted").await, Some(1.0));
+    held.until_refused(removed).await;
     // Only a trace of its removal takes a name away.
     held.assert_served().await;
     held.line.control_plane.restart().await.unwrap();
