@@ -11,6 +11,8 @@ mod lost_store;
 #[cfg(test)]
 mod outages;
 #[cfg(test)]
+mod restored;
+#[cfg(test)]
 mod sharing;
 #[cfg(test)]
 mod site;
