@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
+use axum::http::StatusCode;
 use sealwax_testkit::{Bend, Line, LineSettings, PATIENCE, TestClock, wait_until};
 use serde_json::Value;
 
@@ -86,16 +87,30 @@ async fn what_was_placed_is_kept_whatever_happens_meanwhile() {
     late.unwrap();
 }
 
-/// A receiver of webhooks that takes everything. Returns its address.
-async fn receiver(taken: Arc<Mutex<Vec<Value>>>) -> SocketAddr {
-    let take = async |State(taken): State<Arc<Mutex<Vec<Value>>>>, body: String| {
-        taken.lock().unwrap().push(serde_json::from_str(&body).unwrap());
-    };
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let app = Router::new().route("/hook", axum::routing::post(take)).with_state(taken);
-    tokio::spawn(async move { axum::serve(listener, app).await });
-    address
+/// A receiver of webhooks that takes all but those which tell of one domain.
+#[derive(Default)]
+struct Receiver {
+    refused: Mutex<Option<&'static str>>,
+    taken: Mutex<Vec<Value>>,
+}
+
+impl Receiver {
+    /// Returns its address.
+    async fn start(self: Arc<Self>) -> SocketAddr {
+        let take = async |State(receiver): State<Arc<Self>>, body: String| {
+            let refused = *receiver.refused.lock().unwrap();
+            if refused.is_some_and(|domain| body.contains(domain)) {
+                return StatusCode::INTERNAL_SERVER_ERROR;
+            }
+            receiver.taken.lock().unwrap().push(serde_json::from_str(&body).unwrap());
+            StatusCode::OK
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let app = Router::new().route("/hook", axum::routing::post(take)).with_state(self);
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        address
+    }
 }
 
 /// A line whose control plane goes by a clock of the test's, with one place to act.
@@ -131,8 +146,8 @@ async fn passing(
 
 #[tokio::test]
 async fn an_order_left_in_processing_rests_frees_its_place_and_stops_no_notice() {
-    let taken = Arc::<Mutex<Vec<Value>>>::default();
-    let hook = receiver(Arc::clone(&taken)).await;
+    let receiver = Arc::<Receiver>::default();
+    let hook = Arc::clone(&receiver).start().await;
     let folder = tempfile::tempdir().unwrap();
     let secret = folder.path().join("secret");
     std::fs::write(&secret, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
@@ -145,10 +160,14 @@ async fn an_order_left_in_processing_rests_frees_its_place_and_stops_no_notice()
     for domain in ["stuck.example.com", "next.example.com", "other.example.com"] {
         admin.register(domain).await.unwrap();
     }
-    bend(&line, &[Bend::Stuck]);
+    // A notice of it waits for the receiver all the time.
+    *receiver.refused.lock().unwrap() = Some("stuck.example.com");
     line.control_plane.edge().ask("stuck.example.com").await.unwrap();
+    admin.await_state("stuck.example.com", "issued", PATIENCE).await.unwrap();
+    bend(&line, &[Bend::Stuck]);
+    admin.renew("stuck.example.com").await.unwrap();
     let signed = wait_until("the CA to sign", PATIENCE, async || {
-        (line.pebble.certificates() == 1).then_some(())
+        (line.pebble.certificates() == 2).then_some(())
     });
     signed.await.unwrap();
     let failed = |record: &Value| !record["failure"].is_null();
@@ -162,7 +181,7 @@ async fn an_order_left_in_processing_rests_frees_its_place_and_stops_no_notice()
     let issued = admin.await_state("next.example.com", "issued", PATIENCE).await.map(drop);
     let heard = wait_until("the webhook of the other one", PATIENCE, async || {
         let issued = |told: &Value| told["type"] == "certificate.issued";
-        taken.lock().unwrap().iter().any(issued).then_some(())
+        receiver.taken.lock().unwrap().iter().any(issued).then_some(())
     });
     let (heard, told) = (heard.await, events(&line, "stuck.example.com").await.len());
     assert!(
