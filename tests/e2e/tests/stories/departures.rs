@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use sealwax_testkit::{Line, LineSettings, PATIENCE, wait_until};
+use sealwax_testkit::{Line, LineSettings, PATIENCE, TestClock, wait_until};
 
 /// A visit asks about a new domain after half a minute.
 const VISITS_WITHIN: Duration = Duration::from_secs(90);
@@ -78,4 +78,52 @@ async fn a_deploy_that_answers_404_to_everything_costs_nobody_a_certificate() {
         served.filter(|served| *served != before)
     });
     renewed.await.unwrap();
+}
+
+/// On a clock that is set forward.
+#[tokio::test]
+async fn fifty_minutes_of_404_park_nothing_and_are_soon_over_for_every_renewal() {
+    let platform = Platform::start().await;
+    // Steps of fifteen seconds are no time that the platform took.
+    let more = format!(
+        "[permission]\nask_url = \"http://{}/ask\"\ncache_ttl = \"0s\"\nnegative_ttl = \"0s\"\n\
+         timeout = \"1m\"\n",
+        platform.address
+    );
+    let mut line = Line::start(LineSettings { more, ..LineSettings::default() }).await.unwrap();
+    let clock = Arc::new(TestClock::new().unwrap());
+    line.control_plane.set_clock(&clock);
+    line.control_plane.reconfigure("lease = \"2s\"", "lease = \"5m\"").unwrap();
+    line.control_plane.restart().await.unwrap();
+    let admin = line.control_plane.admin();
+    let names: Vec<_> = (0..6).map(|number| format!("shop{number}.example.com")).collect();
+    let mut before = Vec::new();
+    for name in &names {
+        admin.register(name).await.unwrap();
+        line.control_plane.edge().ask(name).await.unwrap();
+        before.push(admin.await_state(name, "issued", PATIENCE).await.unwrap());
+    }
+    platform.answers(404);
+    for name in &names {
+        admin.renew(name).await.unwrap();
+        admin.await_state(name, "deferred", PATIENCE).await.unwrap();
+    }
+    let (step, pause) = (Duration::from_secs(15), Duration::from_millis(25));
+    clock.pass(Duration::from_secs(50 * 60), step, pause).await.unwrap();
+    for name in &names {
+        let record = admin.show(name).await.unwrap();
+        let cause = &record["failure"]["cause"];
+        assert_eq!((&record["state"], cause), (&"deferred".into(), &"platform_gone".into()));
+    }
+
+    platform.answers(204);
+    let back = clock.ahead();
+    for (name, before) in names.iter().zip(before) {
+        let serial = |record: &serde_json::Value| record["certificate"]["serial"].clone();
+        while serial(&admin.show(name).await.unwrap()) == serial(&before) {
+            let late = clock.ahead() - back > Duration::from_secs(15 * 60);
+            assert!(!late, "{}", line.control_plane.log());
+            clock.pass(step, step, pause).await.unwrap();
+        }
+    }
 }
