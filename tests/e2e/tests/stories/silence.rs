@@ -1,9 +1,10 @@
 //! A firewall forgets the connections to the CA: they stay open, and nothing gets through.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sealwax_testkit::{Line, LineSettings, PATIENCE, TestClock};
+use tokio::time::Instant;
 
 const DOMAIN: &str = "after.example.com";
 
