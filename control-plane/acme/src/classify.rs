@@ -34,6 +34,8 @@ enum Meaning {
     Dns,
     /// The account or the configuration is refused.
     Account,
+    /// The profile that was asked for is refused.
+    Profile,
     /// We sent something the CA does not understand.
     Ours,
     /// The server is in trouble.
@@ -75,7 +77,7 @@ const MEANINGS: [(&str, Meaning); 35] = [
     ("externalAccountRequired", Meaning::Account),
     ("incorrectResponse", Meaning::Domain(Cause::ChallengeWrong)),
     ("invalidContact", Meaning::Account),
-    ("invalidProfile", Meaning::Account),
+    ("invalidProfile", Meaning::Profile),
     ("malformed", Meaning::Malformed),
     ("onionCAARequired", Meaning::Domain(Cause::CaaForbids)),
     ("orderNotReady", Meaning::NotReady),
@@ -121,7 +123,7 @@ pub(crate) fn refusal(problem: &Problem) -> Refusal {
         Some(Meaning::Domain(cause)) => cause,
         Some(Meaning::Dns) => dns_cause(&words),
         Some(Meaning::Unauthorized) => Cause::ChallengeWrong,
-        Some(Meaning::Account) => Cause::CaAccount,
+        Some(Meaning::Account | Meaning::Profile) => Cause::CaAccount,
         Some(Meaning::Busy) => Cause::CaUnavailable,
         Some(Meaning::Limit) => Cause::CaRateLimited,
         Some(Meaning::NotReady) => Cause::OrderLost,
@@ -178,6 +180,7 @@ fn answered(step: Step, seen: &Seen, now: Timestamp) -> Failed {
         Some(Meaning::Revoked) => return Failed::AlreadyRevoked,
         Some(Meaning::Domain(_) | Meaning::Dns) => IssueError::Refused(refusal(problem)),
         Some(Meaning::Account) => IssueError::Misconfigured { detail },
+        Some(Meaning::Profile) => IssueError::ProfileRefused { detail },
         Some(Meaning::Limit) => limited(step, &words, seen.retry_after, now),
         Some(Meaning::Busy | Meaning::NotReady) => {
             IssueError::Retry { after: seen.retry_after, detail }

@@ -34,10 +34,11 @@ fn outcome(failed: &Failed) -> String {
             IssueError::Paused { .. } => "paused".to_owned(),
             IssueError::Refused(refusal) => format!("refused {:?}", refusal.cause),
             IssueError::Misconfigured { .. } => "misconfigured".to_owned(),
+            IssueError::ProfileRefused { .. } => "profile".to_owned(),
             IssueError::UnknownOutcome { .. } => "unknown".to_owned(),
             IssueError::OrderGone { .. } => "gone".to_owned(),
             IssueError::Protocol { .. } => "protocol".to_owned(),
-            _ => format!("{error:?}"),
+            IssueError::Unfindable { .. } | _ => format!("{error:?}"),
         },
     }
 }
@@ -73,7 +74,7 @@ const ROWS: &[Row] = &[
     (Step::NewAccount, 403, "externalAccountRequired", "", "misconfigured"),
     (Step::Challenge, 400, "incorrectResponse", "", "refused ChallengeWrong"),
     (Step::NewAccount, 400, "invalidContact", "", "misconfigured"),
-    (Step::NewOrder, 400, "invalidProfile", "", "misconfigured"),
+    (Step::NewOrder, 400, "invalidProfile", "", "profile"),
     (Step::NewOrder, 400, "malformed", "", "protocol"),
     (Step::Order, 400, "malformed", "", "protocol"),
     (Step::Order, 404, "malformed", "No order for ID", "gone"),

@@ -203,7 +203,8 @@ impl Issuer for AcmeIssuer {
     }
 
     async fn place_order(&self, request: &OrderRequest) -> Result<String, IssueError> {
-        present!(self, self.place_order_once(request))
+        let placed = present!(self, self.place_order_once(request));
+        if request.profile.is_some() { placed } else { placed.map_err(calls::of_the_issuer) }
     }
 
     async fn observe(&self, order_url: &str) -> Result<OrderView, IssueError> {

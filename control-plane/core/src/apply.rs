@@ -14,7 +14,7 @@ use crate::timestamp::{Span, Timestamp};
 use crate::trial::{self, TrialOrder};
 
 pub use errored::errored;
-pub use stall::{LOST_MAX, stalled};
+pub use stall::{LOST_MAX, loses_orders, stalled};
 
 /// Why a transition does not apply to a record: a fault of this program.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -134,7 +134,8 @@ pub fn abandoned(record: DomainRecord, now: Timestamp) -> Result<DomainRecord, I
     if !record.work.in_flight() {
         return Err(illegal(&record.work, "wanted"));
     }
-    Ok(DomainRecord { work: Work::Wanted { since: now }, ..record })
+    let lost_orders = record.lost_orders.saturating_add(1);
+    Ok(DomainRecord { work: Work::Wanted { since: now }, lost_orders, ..record })
 }
 
 /// The challenge's answer goes into the store with this very record.
@@ -194,6 +195,7 @@ pub fn issued(
         preflight_waived: false,
         trials: None,
         departure: None,
+        lost_orders: 0,
         ..record
     })
 }
@@ -230,6 +232,7 @@ pub fn gave_up(
     };
     DomainRecord {
         trials: trial::after(&record, refusal.cause),
+        lost_orders: stall::lost_after(&record, refusal.cause),
         work: Work::Idle,
         failure: Some(failure),
         lease: None,
@@ -272,6 +275,8 @@ pub fn postponed(
         failure.attempts > 0 || (failure.is_stall() && failure.cause.same_outage(cause))
     });
     let failure = match failed_before {
+        // A visit came before its time: that moves nothing of the schedule.
+        Some(failure) if failure.is_stall() && failure.next_attempt_at > Some(now) => failure,
         Some(failure) => Failure { next_attempt_at: Some(until), ..failure },
         None => Failure {
             cause,

@@ -1,5 +1,7 @@
 //! What to do next about a domain: pure and total.
 
+mod age;
+
 use crate::certificate::CertificateSource;
 use crate::departure;
 use crate::failure::Cause;
@@ -10,6 +12,9 @@ use crate::record::{DomainRecord, Work};
 use crate::secret::SealedKey;
 use crate::timestamp::{Span, Timestamp};
 use crate::trial::{self, TrialOrder};
+
+use age::stuck;
+pub use age::{PATIENCE, PROCESSING_MAX, dated, is_old, is_placed};
 
 /// What one run has seen of the CA so far. Lost with the run; everything in it can be seen again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -189,9 +194,6 @@ impl Step {
 
 /// First wait between two looks at an order when the CA does not say; grows by half each time.
 const FIRST_WAIT: Span = Span::from_millis(150);
-/// Longest time an order stays in `processing`: the slowest public CAs need some minutes for a
-/// domain-validated certificate. Where another CA stands by, a run's time is enough.
-pub const PROCESSING_MAX: Span = Span::from_secs(3_600);
 /// Longest wait between two looks at an order.
 const WAIT_MAX: Span = Span::from_secs(15);
 /// Waits before a challenge is answered again whose validation failed and that the CA left open
@@ -239,33 +241,6 @@ pub fn decide(record: &DomainRecord, sight: &Sight, holder: &str, now: Timestamp
         Work::Keyed { issuer, order_url, key, .. } => stuck(record, sight, now)
             .unwrap_or_else(|| keyed(&Order { issuer, order_url, sight }, key)),
     }
-}
-
-/// An order that will not come to anything, by its own `expires`, or because the CA is at it for
-/// too long. One whose certificate is there is downloaded whatever its age; one that was over by
-/// our clock when it was placed is judged by a wrong clock.
-fn stuck(record: &DomainRecord, sight: &Sight, now: Timestamp) -> Option<Step> {
-    let view = sight.order.as_ref()?;
-    let since = record.ordered_at;
-    match view.status {
-        OrderStatus::Valid | OrderStatus::Invalid => return None,
-        OrderStatus::Pending | OrderStatus::Ready | OrderStatus::Processing => {}
-    }
-    let expires = view.expires.filter(|expires| since.is_none_or(|since| *expires > since));
-    let over = expires.is_some_and(|expires| expires <= now);
-    let processing = view.status == OrderStatus::Processing;
-    let long = since.is_some_and(|since| now.since(since) >= PROCESSING_MAX) && processing;
-    let detail = match (over, long) {
-        (false, false) => return None,
-        (true, _) => "the order expired before the CA finished it".to_owned(),
-        (false, true) => {
-            format!(
-                "the CA has the order in work for more than {} minutes",
-                PROCESSING_MAX.secs() / 60
-            )
-        }
-    };
-    Some(Step::Abandon { detail })
 }
 
 /// What the watch over the certificate has to do now.

@@ -22,7 +22,7 @@ const STALE: Span = Span::from_secs(6 * 3_600);
 const ASK_WAIT: Span = Span::from_secs(540);
 /// Between two questions before a certificate is erased.
 const ERASE_WAIT: Span = Span::from_secs(1_800);
-/// How long what was held back rests, and what could not be asked before an erasing.
+/// How long what could not be asked before an erasing rests, or was held back from it.
 const HELD_WAIT: Span = Span::from_secs(3_600);
 /// A parked domain that is visited is asked about once in this time.
 pub const VISIT_PARKED: Span = Span::from_secs(600);
@@ -95,7 +95,7 @@ pub fn held_back(
     now: Timestamp,
     jitter: &dyn Jitter,
 ) -> DomainRecord {
-    waiting(record, detail, now + spread(HELD_WAIT, jitter))
+    waiting(record, detail, now + spread(ASK_WAIT, jitter))
 }
 
 fn waiting(record: DomainRecord, detail: &str, until: Timestamp) -> DomainRecord {

@@ -209,6 +209,9 @@ pub struct Outage {
     /// The platform was told of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub told: bool,
+    /// Runs in a row that did not find the certificate of a finished order.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub missing: u32,
     /// What stood there before, and still has to be mended once the outage is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub behind: Option<Cause>,

@@ -24,6 +24,27 @@ const PROBE_SOON: Span = Span::from_secs(2);
 /// How long a limit is taken to last at first when the CA does not say; doubled on repetition.
 const FIRST_HOLD: Span = Span::from_secs(60);
 
+/// A rest by a wall clock. One that is set back meanwhile makes it begin again, and never longer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Rest {
+    since: Timestamp,
+    until: Timestamp,
+}
+
+impl Rest {
+    fn of(span: Span, now: Timestamp) -> Self {
+        Self { since: now, until: now + span }
+    }
+
+    /// Until when, if it still lasts.
+    fn until(&mut self, now: Timestamp) -> Option<Timestamp> {
+        if now < self.since {
+            *self = Self::of(self.until.since(self.since), now);
+        }
+        Some(self.until).filter(|until| *until > now)
+    }
+}
+
 /// Leave to ask, given back with what came of it. One that was given before the breaker opened, or
 /// before another probe was let through, says nothing about what came after it.
 #[must_use]
@@ -52,9 +73,9 @@ enum State {
     /// It answers, as far as is known, after so many failures in a row.
     Closed { failures: u32 },
     /// It is left alone until then, after so many probes that failed.
-    Open { until: Timestamp, probes: u32 },
+    Open { rest: Rest, probes: u32 },
     /// One has gone to see; given up for lost at that moment.
-    Probing { until: Timestamp, probes: u32 },
+    Probing { rest: Rest, probes: u32 },
 }
 
 impl Default for State {
@@ -68,13 +89,13 @@ impl Breaker {
     ///
     /// # Errors
     /// When it is worth looking again.
-    pub fn look(&self, now: Timestamp) -> Result<Leave, Timestamp> {
-        match self.state {
-            State::Closed { .. } => Ok(Leave::All),
-            State::Open { until, .. } if until > now => Err(until),
-            State::Probing { until, .. } if until > now => Err(until.min(now + PROBE_SOON)),
-            State::Open { .. } | State::Probing { .. } => Ok(Leave::Probe),
-        }
+    pub fn look(&mut self, now: Timestamp) -> Result<Leave, Timestamp> {
+        let until = match &mut self.state {
+            State::Closed { .. } => return Ok(Leave::All),
+            State::Open { rest, .. } => rest.until(now),
+            State::Probing { rest, .. } => rest.until(now).map(|at| at.min(now + PROBE_SOON)),
+        };
+        until.map_or(Ok(Leave::Probe), Err)
     }
 
     /// Leave to ask now. After a rest the first one to ask is the probe, and the others wait for
@@ -84,7 +105,7 @@ impl Breaker {
     /// When it is worth looking again.
     pub fn admit(&mut self, now: Timestamp) -> Result<Pass, Timestamp> {
         if self.look(now)? == Leave::Probe {
-            self.turn(State::Probing { until: now + PROBE, probes: self.probes() });
+            self.turn(State::Probing { rest: Rest::of(PROBE, now), probes: self.probes() });
         }
         Ok(Pass(self.round))
     }
@@ -110,11 +131,13 @@ impl Breaker {
             State::Closed { failures } if failures + 1 < FAILURES_MAX => {
                 self.state = State::Closed { failures: failures + 1 };
             }
-            State::Closed { .. } => self.turn(State::Open { until: now + FIRST_REST, probes: 0 }),
+            State::Closed { .. } => {
+                self.turn(State::Open { rest: Rest::of(FIRST_REST, now), probes: 0 });
+            }
             State::Open { .. } | State::Probing { .. } => {
                 let probes = self.probes().saturating_add(1);
-                let rest = FIRST_REST.scale(1 << probes.min(16), 1).min(REST_MAX);
-                self.turn(State::Open { until: now + rest, probes });
+                let span = FIRST_REST.scale(1 << probes.min(16), 1).min(REST_MAX);
+                self.turn(State::Open { rest: Rest::of(span, now), probes });
             }
         }
     }
@@ -123,7 +146,7 @@ impl Breaker {
     pub fn void(&mut self, pass: Pass) {
         if pass.0 == self.round && matches!(self.state, State::Probing { .. }) {
             let probes = self.probes();
-            self.turn(State::Open { until: Timestamp::default(), probes });
+            self.turn(State::Open { rest: Rest::default(), probes });
         }
     }
 
@@ -143,7 +166,7 @@ impl Breaker {
 /// What a CA wants to be left alone with, and until when.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hold {
-    until: Timestamp,
+    rest: Rest,
     /// How often in a row it did not say until when.
     row: u32,
 }
@@ -151,13 +174,15 @@ pub struct Hold {
 impl Hold {
     /// Until when, if it still is.
     #[must_use]
-    pub fn resting_until(&self, now: Timestamp) -> Option<Timestamp> {
-        Some(self.until).filter(|until| *until > now)
+    pub fn resting_until(&mut self, now: Timestamp) -> Option<Timestamp> {
+        self.rest.until(now)
     }
 
     /// The CA said until when: the longest counts.
-    pub fn said(&mut self, until: Timestamp) {
-        self.until = self.until.max(until);
+    pub fn said(&mut self, until: Timestamp, now: Timestamp) {
+        if self.rest.until(now).is_none_or(|lasts| lasts < until) {
+            self.rest = Rest::of(until.since(now), now);
+        }
     }
 
     /// The CA did not say: a minute at most, twice as long each time, up to ten minutes, between
@@ -168,7 +193,7 @@ impl Hold {
         }
         let wait = FIRST_HOLD.scale(1 << self.row.min(16), 1).min(REST_MAX);
         let jitter = wait.scale(jitter_permille.min(1000), 2000);
-        self.until = now + wait.scale(1, 2) + jitter;
+        self.rest = Rest::of(wait.scale(1, 2) + jitter, now);
         self.row = self.row.saturating_add(1);
     }
 
@@ -182,7 +207,7 @@ impl Hold {
 
 /// An account or a setting that is refused, until someone acts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Stop(Option<(String, Timestamp)>);
+pub struct Stop(Option<(String, Rest)>);
 
 impl Stop {
     /// Why, if it is.
@@ -191,17 +216,17 @@ impl Stop {
         self.0.as_ref().map(|(why, _)| why.as_str())
     }
 
-    /// It is refused: not asked before `until`. True: that is news.
-    pub fn set(&mut self, why: &str, until: Timestamp) -> bool {
+    /// It is refused: not asked for so long from now. True: that is news.
+    pub fn set(&mut self, why: &str, rest: Span, now: Timestamp) -> bool {
         let news = self.why() != Some(why);
-        self.0 = Some((why.to_owned(), until));
+        self.0 = Some((why.to_owned(), Rest::of(rest, now)));
         news
     }
 
     /// Until when nobody asks.
     #[must_use]
-    pub fn resting_until(&self, now: Timestamp) -> Option<Timestamp> {
-        self.0.as_ref().map(|(_, until)| *until).filter(|until| *until > now)
+    pub fn resting_until(&mut self, now: Timestamp) -> Option<Timestamp> {
+        self.0.as_mut().and_then(|(_, rest)| rest.until(now))
     }
 
     /// One may see whether someone acted, and the others wait for it.
@@ -212,8 +237,8 @@ impl Stop {
         if let Some(until) = self.resting_until(now) {
             return Err(until);
         }
-        if let Some((_, until)) = &mut self.0 {
-            *until = now + PROBE;
+        if let Some((_, rest)) = &mut self.0 {
+            *rest = Rest::of(PROBE, now);
         }
         Ok(())
     }

@@ -92,8 +92,8 @@ fn a_probe_that_never_comes_back_is_followed_by_another() {
 #[test]
 fn a_hold_that_is_said_lasts_as_said_and_no_success_ends_it() {
     let mut hold = Hold::default();
-    hold.said(at(500));
-    hold.said(at(400));
+    hold.said(at(500), at(0));
+    hold.said(at(400), at(0));
     hold.succeeded(at(10));
     assert_eq!(hold.resting_until(at(499)), Some(at(500)));
     assert_eq!(hold.resting_until(at(500)), None);
@@ -120,8 +120,8 @@ fn a_hold_that_is_not_said_is_short_and_grows_up_to_ten_minutes() {
 fn a_refused_account_is_news_once_and_asked_by_one_at_a_time() {
     let mut stop = Stop::default();
     assert_eq!(stop.admit(at(0)), Ok(()));
-    assert!(stop.set("terms changed", at(600)));
-    assert!(!stop.set("terms changed", at(600)));
+    assert!(stop.set("terms changed", Span::from_secs(600), at(0)));
+    assert!(!stop.set("terms changed", Span::from_secs(600), at(0)));
     assert_eq!(stop.why(), Some("terms changed"));
     assert_eq!(stop.admit(at(5)), Err(at(600)));
     assert_eq!(stop.admit(at(600)), Ok(()));
@@ -129,4 +129,23 @@ fn a_refused_account_is_news_once_and_asked_by_one_at_a_time() {
     stop.lift();
     assert_eq!(stop.why(), None);
     assert_eq!(stop.admit(at(601)), Ok(()));
+}
+
+/// A day ahead, and then right: what rested for seconds or minutes does so, and not for a day.
+#[test]
+fn a_clock_that_is_set_back_makes_no_rest_longer() {
+    let (ahead, right) = (at(100_000), at(100));
+    let mut breaker = open(ahead);
+    assert_eq!(breaker.look(right), Err(at(102)));
+    assert_eq!(breaker.look(at(102)), Ok(Leave::Probe));
+    let mut hold = Hold::default();
+    hold.unsaid(ahead, 1000);
+    assert_eq!(hold.resting_until(right), Some(at(160)));
+    assert_eq!(hold.resting_until(at(160)), None);
+    hold.said(at(100_050), ahead);
+    assert_eq!(hold.resting_until(right), Some(at(150)));
+    let mut stop = Stop::default();
+    assert!(stop.set("terms changed", Span::from_secs(600), ahead));
+    assert_eq!(stop.admit(right), Err(at(700)));
+    assert_eq!(stop.admit(at(700)), Ok(()));
 }

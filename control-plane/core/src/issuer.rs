@@ -172,6 +172,19 @@ pub enum IssueError {
     /// Someone must act on this domain.
     #[error("the CA refused: {}", .0.detail)]
     Refused(Refusal),
+    /// The CA has no such profile as this domain's registration asks for: another one, or none,
+    /// may do.
+    #[error("the CA refuses the profile of this domain: {detail}")]
+    ProfileRefused {
+        /// The CA's words.
+        detail: String,
+    },
+    /// The CA took an order and does not say where it is: nobody can go on with it, and it counts.
+    #[error("the CA took an order that cannot be found: {detail}")]
+    Unfindable {
+        /// What was seen.
+        detail: String,
+    },
     /// Nothing can be issued by this CA until its configuration changes.
     #[error("the CA refuses this account: {detail}")]
     Misconfigured {

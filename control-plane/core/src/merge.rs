@@ -27,6 +27,7 @@ pub fn merged(
     if !same_work || !done {
         return None;
     }
+    let issued = ours.certificate != base.certificate;
     let DomainRecord {
         schema,
         domain,
@@ -47,6 +48,7 @@ pub fn merged(
         trials,
         departure,
         ordered_at,
+        lost_orders,
         created_at,
         updated_at,
     } = ours.clone();
@@ -66,10 +68,13 @@ pub fn merged(
         usage: pick(&base.usage, usage, &newest.usage),
         replacing: pick(&base.replacing, replacing, &newest.replacing),
         preflight: pick(&base.preflight, preflight, &newest.preflight),
-        preflight_waived: pick(&base.preflight_waived, preflight_waived, &newest.preflight_waived),
+        // It was for this certificate, if it was given while its order was in work.
+        preflight_waived: !issued
+            && pick(&base.preflight_waived, preflight_waived, &newest.preflight_waived),
         trials: pick(&base.trials, trials, &newest.trials),
         departure: pick(&base.departure, departure, &newest.departure),
         ordered_at,
+        lost_orders,
         created_at,
         updated_at: updated_at.max(newest.updated_at),
     })

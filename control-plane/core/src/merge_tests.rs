@@ -85,6 +85,30 @@ fn a_delivered_notice_is_not_delivered_again_and_a_new_one_is_kept() {
 }
 
 #[test]
+fn a_waiver_that_was_given_while_the_order_was_in_work_ends_with_its_certificate() {
+    let base = ordering();
+    let newest = apply::waived(base.clone());
+    assert!(merged(&base, &ordered(&base), &newest).unwrap().preflight_waived);
+    let key = crate::secret::SealedKey::new(vec![1]);
+    let keyed = apply::keyed(ordered(&base), key).unwrap();
+    let facts = crate::certificate::CertificateFacts {
+        serial: "01".into(),
+        issuer: "CN=Test".into(),
+        sans: vec!["a.example.com".into()],
+        not_before: at(0),
+        not_after: at(100),
+        fingerprint_sha256: "00".into(),
+        ari_id: None,
+        source: crate::certificate::CertificateSource::Acme,
+        ordered_from: None,
+        renew_at: Some(at(60)),
+    };
+    let issued = apply::issued(keyed.clone(), facts).unwrap();
+    let newest = apply::waived(keyed.clone());
+    assert!(!merged(&keyed, &issued, &newest).unwrap().preflight_waived, "not for the renewal");
+}
+
+#[test]
 fn a_write_is_known_by_its_lease_or_as_a_whole() {
     let base = ordering();
     let ours = ordered(&base);

@@ -74,6 +74,10 @@ pub struct DomainRecord {
     /// When the CA took the order, or was asked to finish it; the last one if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ordered_at: Option<Timestamp>,
+    /// Orders in a row that got lost or were given up: what ended them was no word of a CA about
+    /// the domain.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lost_orders: u32,
     /// What the platform said while it says that the domain is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub departure: Option<Departure>,
@@ -182,6 +186,7 @@ impl DomainRecord {
             preflight_waived: false,
             trials: None,
             ordered_at: None,
+            lost_orders: 0,
             departure: None,
             created_at: now,
             updated_at: now,
@@ -331,6 +336,11 @@ impl DomainRecord {
             | Work::Keyed { .. } => self.lease.is_none(),
         }
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {

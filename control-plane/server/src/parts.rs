@@ -34,7 +34,7 @@ use sealwax_serving::catalog::{
     CacheBounds, Catalog, CatalogParts, Demand, EdgeTenants, Serving, WildcardZones,
 };
 use sealwax_serving::edge::Answers;
-use sealwax_serving::identity::IdentityWatch;
+use sealwax_serving::identity::{IdentityWatch, Trust};
 use sealwax_serving::last_good::{Keeper, LastGood};
 use sealwax_system::{SystemClock, SystemJitter, process_name};
 use sealwax_telemetry::metrics::{MeteredSource, Sampler, SamplerParts};
@@ -127,6 +127,7 @@ impl App {
             jitter: Arc::clone(&jitter),
             announcer: Arc::clone(&announcements) as _,
             notifier: Arc::clone(&notifier),
+            trusts: trusts(&trust),
         };
         let certificates = certificates(&parts, &announcements);
         let workflow = Workflow::new(parts, settings(config));
@@ -198,6 +199,12 @@ fn certificates(parts: &Parts, announcements: &Arc<Announcements>) -> Certificat
         announcer: Arc::clone(announcements) as _,
         notifier: Arc::clone(&parts.notifier),
     }
+}
+
+/// Nothing is ordered on the word of a store that may be the wrong one.
+fn trusts(trust: &Trust) -> Arc<dyn Fn() -> bool + Send + Sync> {
+    let trust = trust.clone();
+    Arc::new(move || trust.acts())
 }
 
 fn vault(upkeep: &Arc<dyn Upkeep>, eyes: &Eyes) -> Arc<dyn AccountVault> {

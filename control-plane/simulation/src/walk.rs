@@ -11,7 +11,7 @@ use sealwax_core::issuer::{IssueError, OrderChallenge, OrderStatus, OrderView, R
 use sealwax_core::schedule::{Place, renew_at};
 use sealwax_core::{
     Cause, CertificateFacts, CertificateSource, DomainRecord, SealedKey, Sight, Span, Step,
-    Timestamp, apply, backoff, decide, schedule,
+    Timestamp, apply, backoff, decide,
 };
 use sealwax_protocol::{ChallengeToken, DomainName};
 
@@ -174,20 +174,20 @@ impl Steps<'_, '_> {
 
     /// Whether there is room for an order.
     fn look(&self, record: &DomainRecord) -> Result<(), Exhausted> {
-        let (need, headroom) = (self.need(record), headroom(record, self.now));
+        let (need, headroom) = (self.need(record), Headroom::of(record, false, self.now));
         self.ground.budget.look_of(&need, &parts(&need), headroom, self.now)
     }
 
     /// What an order needs of the budget.
     fn reserve(&mut self, record: &DomainRecord) -> Result<(), Exhausted> {
-        let (need, headroom) = (self.need(record), headroom(record, self.now));
+        let (need, headroom) = (self.need(record), Headroom::of(record, false, self.now));
         self.ground.budget.reserve_of(&need, &parts(&need), headroom, self.now)
     }
 
     /// What has no room in the account's orders waits in line; everything else until its moment.
     fn postponed(&mut self, record: DomainRecord, full: &Exhausted) -> DomainRecord {
         let in_line = full.key == BucketKey::Orders;
-        self.waits = in_line.then(|| headroom(&record, self.now));
+        self.waits = in_line.then(|| Headroom::of(&record, false, self.now));
         let until = if in_line { self.now } else { full.until };
         apply::postponed(record, Cause::CaRateLimited, "", until, self.now)
     }
@@ -328,19 +328,6 @@ fn parts<'a>(need: &Need<'a>) -> Vec<Part<'a>> {
         parts.push(Part::Account);
     }
     parts
-}
-
-/// As the workflow does: names that failed before leave half to the others.
-fn headroom(record: &DomainRecord, now: Timestamp) -> Headroom {
-    let failed = record.failure.as_ref().is_some_and(|failure| failure.attempts > 0);
-    let held = record.certificate.as_ref();
-    let urgent =
-        held.is_some_and(|held| schedule::is_emergency(held.not_before, held.not_after, now));
-    match (failed, urgent) {
-        (true, _) => Headroom::Half,
-        (false, true) => Headroom::None,
-        (false, false) => Headroom::Tenth,
-    }
 }
 
 fn leased(record: DomainRecord) -> DomainRecord {

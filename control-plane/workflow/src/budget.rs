@@ -157,10 +157,11 @@ impl Budgets {
             let shared = self.shared(issuer, kept, &need, headroom);
             for (taken, part) in shared.iter().enumerate() {
                 if let Err(refused) = part.take(&need, now).await {
+                    let mut given = vec![kept.account.ask(Ask::GiveBack { domain }, now).await];
                     for part in shared.iter().take(taken) {
-                        part.give_back(&need, now).await?;
+                        given.push(part.give_back(&need, now).await);
                     }
-                    kept.account.ask(Ask::GiveBack { domain }, now).await?;
+                    tell_lost(given, record, issuer);
                     return Err(refused);
                 }
             }
@@ -187,11 +188,7 @@ impl Budgets {
         for part in &self.shared(issuer, kept, &need, Headroom::None) {
             given.push(part.give_back(&need, now).await);
         }
-        for refused in given.into_iter().filter_map(Result::err) {
-            if let Refused::Store(error) = refused {
-                tracing::warn!(domain = %record.domain, issuer, %error, "a token is not given back");
-            }
-        }
+        tell_lost(given, record, issuer);
     }
 
     /// The issuer has limits that are counted here.
@@ -389,6 +386,15 @@ impl Kept {
 
     fn address(&self) -> std::sync::MutexGuard<'_, Budget> {
         self.address.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What could not be given back is lost, and keeps nothing else from being given back.
+fn tell_lost(given: Vec<Result<(), Refused>>, record: &DomainRecord, issuer: &str) {
+    for refused in given.into_iter().filter_map(Result::err) {
+        if let Refused::Store(error) = refused {
+            tracing::warn!(domain = %record.domain, issuer, %error, "a token is not given back");
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use sealwax_core::issuer::Refusal;
 use sealwax_core::permission::Verdict;
-use sealwax_core::store::{CertificateChange, Change};
+use sealwax_core::store::{CertificateChange, Change, StoreError};
 use sealwax_core::{Cause, Departing, DomainRecord, Timestamp, apply, departure};
 
 use crate::run::{Progress, Run, RunError, Workflow};
@@ -19,12 +19,18 @@ impl Workflow {
         let parts = &self.shared.parts;
         let (now, jitter) = (parts.clock.now(), &*parts.jitter);
         // Said again within minutes: that is no news, but the schedule begins anew.
-        let heard = departure::heard(&run.record, now).unwrap_or_else(|| run.record.clone());
+        let mut heard = departure::heard(&run.record, now).unwrap_or_else(|| run.record.clone());
         let told = said_since(&heard);
         if !departure::is_proven(&heard) {
             let detail = format!("{told}; asked again before it is parked");
             let doubted = departure::doubted(heard, &detail, now, jitter);
             return self.wait_for_proof(run, doubted).await;
+        }
+        // Of those that heard the same at the same time one counts it.
+        if !self.shared.parts.store.exclusive() {
+            let change = Change::of(heard, run.expected);
+            self.advance(run, change).await?;
+            heard = run.record.clone();
         }
         if !self.shared.departures.admit(Departing::Parked, now).await? {
             let detail = format!(
@@ -93,19 +99,39 @@ impl Workflow {
             Verdict::Gone => {
                 let heard =
                     departure::heard(&run.record, now).unwrap_or_else(|| run.record.clone());
-                if !departure::is_proven(&heard) {
-                    (heard, true)
-                } else if self.shared.departures.admit(Departing::Erased, now).await? {
+                let proven = departure::is_proven(&heard);
+                if proven && self.may_erase(run, &heard, now).await? {
                     return self.delete(run, now).await;
-                } else {
-                    (heard, false)
                 }
+                (heard, !proven)
             }
         };
         let kept = departure::kept(record, told_so, now, jitter);
         let change = Change::of(kept, run.expected);
         self.release(run, change).await?;
         Ok(Progress::Onward)
+    }
+
+    /// Of the replicas that meet it at the same time one counts it: the one that moves its time.
+    async fn may_erase(
+        &self,
+        run: &mut Run,
+        heard: &DomainRecord,
+        now: Timestamp,
+    ) -> Result<bool, RunError> {
+        if !self.shared.parts.store.exclusive() {
+            let jitter = &*self.shared.parts.jitter;
+            let later = departure::kept(heard.clone(), true, now, jitter);
+            let change = Change::of(later, run.expected);
+            let before = run.expected;
+            self.release(run, change).await?;
+            if !run.follows(before) {
+                // Someone else wrote as well: what there is to do now is decided anew.
+                let domain = run.record.domain.to_string();
+                return Err(StoreError::Lost { domain }.into());
+            }
+        }
+        Ok(self.shared.departures.admit(Departing::Erased, now).await?)
     }
 
     async fn delete(&self, run: &mut Run, now: Timestamp) -> Result<Progress, RunError> {

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use sealwax_core::budget::{Need, OrderKind, registered_domain};
 use sealwax_core::health::{Breaker, Hold, Leave, Pass, Stop};
 use sealwax_core::issuer::LimitScope;
-use sealwax_core::{Cause, Span, Timestamp};
+use sealwax_core::{Cause, SealedKey, Span, Timestamp};
 
 /// Time between two tries of a CA that refuses the account.
 const STOPPED_REST: Span = Span::from_secs(600);
@@ -26,6 +26,8 @@ struct House {
     pause: Hold,
     holds: BTreeMap<Held, Hold>,
     stop: Stop,
+    /// What was kept of the account when it was refused.
+    refused: Option<SealedKey>,
 }
 
 /// What a CA wants to be left alone with.
@@ -83,7 +85,7 @@ impl Houses {
     /// How many may ask a CA that all orders waited for: none before `Err`.
     pub(crate) fn leave(&self, issuer: &str, now: Timestamp) -> Result<Leave, Timestamp> {
         self.with(issuer, |house| {
-            let held = house.holds.get(&Held::All).and_then(|hold| hold.resting_until(now));
+            let held = house.holds.get_mut(&Held::All).and_then(|hold| hold.resting_until(now));
             let paused = house.pause.resting_until(now);
             let rests = house.stop.resting_until(now).into_iter().chain(held).chain(paused);
             if let Some(until) = rests.max() {
@@ -126,8 +128,8 @@ impl Houses {
     }
 
     /// It is in trouble, and asks to be left alone until then.
-    pub(crate) fn paused(&self, issuer: &str, until: Timestamp) {
-        self.with(issuer, |house| house.pause.said(until));
+    pub(crate) fn paused(&self, issuer: &str, until: Timestamp, now: Timestamp) {
+        self.with(issuer, |house| house.pause.said(until, now));
     }
 
     /// Nobody asked after all, or the answer was about one order.
@@ -136,8 +138,22 @@ impl Houses {
     }
 
     /// It refuses the account, or its configuration is wrong. True: that is news.
-    pub(crate) fn stop(&self, issuer: &str, detail: &str, now: Timestamp) -> bool {
-        self.with(issuer, |house| house.stop.set(detail, now + STOPPED_REST))
+    pub(crate) fn stop(
+        &self,
+        issuer: &str,
+        detail: &str,
+        kept: Option<SealedKey>,
+        now: Timestamp,
+    ) -> bool {
+        self.with(issuer, |house| {
+            house.refused = kept;
+            house.stop.set(detail, STOPPED_REST, now)
+        })
+    }
+
+    /// It is left alone because it refuses an account: what was kept of that one.
+    pub(crate) fn refused(&self, issuer: &str, now: Timestamp) -> Option<Option<SealedKey>> {
+        self.with(issuer, |house| house.stop.resting_until(now).map(|_| house.refused.clone()))
     }
 
     /// The account works again.
@@ -173,7 +189,7 @@ impl Houses {
             }
             let hold = house.holds.entry(held).or_default();
             match until {
-                Some(until) => hold.said(until),
+                Some(until) => hold.said(until, now),
                 None => hold.unsaid(now, jitter_permille),
             }
         });
@@ -181,7 +197,7 @@ impl Houses {
 }
 
 impl House {
-    fn rest(&self, issuer: &str, sort: &Sort, now: Timestamp) -> Option<Rest> {
+    fn rest(&mut self, issuer: &str, sort: &Sort, now: Timestamp) -> Option<Rest> {
         if let Some(until) = self.stop.resting_until(now) {
             return Some(self.stopped(until));
         }
@@ -190,7 +206,7 @@ impl House {
             return Some(Rest { until, cause: Cause::CaUnavailable, detail, for_all: true });
         }
         let held = sort.holds().into_iter().filter_map(|held| {
-            let until = self.holds.get(&held)?.resting_until(now)?;
+            let until = self.holds.get_mut(&held)?.resting_until(now)?;
             Some((until, held == Held::All))
         });
         if let Some((until, for_all)) = held.max() {
@@ -234,7 +250,7 @@ mod tests {
     #[test]
     fn a_ca_in_trouble_that_says_for_how_long_is_no_limit() {
         let houses = Houses::default();
-        houses.paused("ca", at(3_600));
+        houses.paused("ca", at(3_600), at(0));
         let rest = houses.look("ca", &first("a.one.com"), at(1)).unwrap();
         assert_eq!((rest.cause, rest.until), (Cause::CaUnavailable, at(3_600)));
         assert_eq!(houses.leave("ca", at(1)).err(), Some(at(3_600)));
@@ -278,7 +294,7 @@ mod tests {
     #[test]
     fn who_waits_for_a_ca_that_refuses_the_account_is_let_in_one_by_one() {
         let houses = Houses::default();
-        assert!(houses.stop("ca", "terms changed", at(0)));
+        assert!(houses.stop("ca", "terms changed", None, at(0)));
         assert_eq!(houses.leave("ca", at(5)), Err(at(600)));
         assert_eq!(houses.leave("ca", at(600)), Ok(Leave::Probe));
         let pass = houses.admit("ca", &first("a.one.com"), at(600)).unwrap();

@@ -30,6 +30,8 @@ const VISIT: Duration = Duration::from_secs(5);
 pub(crate) enum Gate {
     /// That the CA may be asked.
     Issuer(String),
+    /// That the store is trusted.
+    Store,
     /// Room in what the account may order, with so much left for others.
     Orders(String, Headroom),
     /// A moment.

@@ -35,7 +35,12 @@ impl Workflow {
         );
         tracing::warn!(domain = %run.record.domain, "{detail}");
         let until = (from - NOT_BEFORE_SKEW).min(now + AHEAD_LOOK);
-        let waits = apply::postponed(run.record.clone(), Cause::CaUnavailable, &detail, until, now);
+        let record = run.record.clone();
+        let mut waits = apply::postponed(record, Cause::CaUnavailable, &detail, until, now);
+        if let Some(failure) = &mut waits.failure {
+            // No visit makes it valid sooner.
+            failure.outage.not_before = failure.next_attempt_at;
+        }
         self.settle(run, waits).await
     }
 
@@ -72,8 +77,7 @@ impl Workflow {
     }
 }
 
-/// Runs in a row that came to nothing, if the last one did not find what was there.
+/// Runs in a row that did not find what was there; what else was away meanwhile is none.
 fn runs_without(record: &DomainRecord) -> u32 {
-    let lost = record.failure.as_ref().filter(|failure| failure.cause == Cause::OrderLost);
-    lost.map_or(0, |failure| failure.stalls)
+    record.failure.as_ref().map_or(0, |failure| failure.outage.missing)
 }

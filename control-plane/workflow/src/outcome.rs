@@ -144,6 +144,9 @@ impl Workflow {
         if self.falls_back(run, &error) {
             return Ok(Progress::Onward);
         }
+        if let Some(progress) = self.leave(run, &error).await? {
+            return Ok(progress);
+        }
         let now = self.shared.parts.clock.now();
         let jitter = &*self.shared.parts.jitter;
         let errored = apply::errored(run.record.clone(), &error, now, jitter);

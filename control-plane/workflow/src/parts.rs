@@ -43,6 +43,9 @@ pub struct Parts {
     pub announcer: Arc<dyn Announcer>,
     /// Tells the platform what happened.
     pub notifier: Arc<dyn Notifier>,
+    /// Whether the store is the one that is known: on the word of another one nothing is ordered
+    /// for the first time.
+    pub trusts: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
 /// How a workflow behaves.
@@ -93,8 +96,9 @@ impl Parts {
         let mut candidates = self.issuers.clone();
         let held = record.certificate.as_ref().and_then(|held| held.ordered_from.as_deref());
         candidates.sort_by_key(|issuer| held != Some(issuer.name()));
+        // Be there an outage in front of it: what one CA said is as true as before.
         let refusal = record.failure.as_ref().filter(|failure| {
-            matches!(failure.cause, Cause::CaaForbids | Cause::RejectedIdentifier)
+            matches!(failure.counted(), Some(Cause::CaaForbids | Cause::RejectedIdentifier))
         });
         if let Some(failure) = refusal {
             let turn = usize::try_from(failure.attempts).unwrap_or(0) % candidates.len().max(1);

@@ -132,7 +132,7 @@ impl Queue {
         let budgets = &self.shared.workflow.shared.budgets;
         self.shared.line.turn(domain, |gate| match gate {
             Gate::Orders(issuer, _) => budgets.apart(issuer),
-            Gate::Issuer(_) | Gate::Time => Span::ZERO,
+            Gate::Issuer(_) | Gate::Store | Gate::Time => Span::ZERO,
         })
     }
 
@@ -212,6 +212,7 @@ impl Queue {
                 tokio::select! {
                     () = tokio::time::sleep(next.saturating_sub(ATTEND)) => {}
                     () = self.shared.joined.notified() => {}
+                    () = self.shared.workflow.shared.opened.notified() => {}
                 }
             }
         };

@@ -7,7 +7,7 @@ use sealwax_core::preflight::Findings;
 use sealwax_core::store::{Change, Entry, Expected, LifecycleEvent, StoreError, Stored};
 use sealwax_core::{DomainRecord, Sight, Span, Timestamp, Work, apply, decide, departure};
 use sealwax_protocol::DomainName;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -92,6 +92,8 @@ pub(crate) struct Shared {
     pub(crate) lease_ids: AtomicU64,
     /// Runs come to rest at their next write.
     pub(crate) stopping: CancellationToken,
+    /// A CA may be asked again before its time.
+    pub(crate) opened: Notify,
 }
 
 /// What a run holds in its hands.
@@ -136,6 +138,15 @@ impl Run {
         self.sight = Sight { permitted, looked, notices, ..Sight::default() };
     }
 
+    /// The record was written once since it was as `before`.
+    pub(crate) fn follows(&self, before: Expected) -> bool {
+        match (before, self.expected) {
+            (Expected::Version(before), Expected::Version(now)) => now.0 == before.0 + 1,
+            (Expected::Absent, Expected::Version(_)) => true,
+            (_, Expected::Absent) => false,
+        }
+    }
+
     /// An order begins, or is gone on with: it has its time from now on.
     pub(crate) fn begin_order(&mut self) {
         self.deadline = Instant::now() + ORDER_MAX.duration();
@@ -175,6 +186,7 @@ impl Workflow {
             asking,
             lease_ids,
             stopping: CancellationToken::new(),
+            opened: Notify::new(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -207,8 +219,9 @@ impl Workflow {
     }
 
     async fn load(&self, domain: &DomainName, ask: Ask) -> Result<Option<Run>, RunError> {
-        let Some(stored) = self.read(domain).await? else { return Ok(None) };
+        let Some(mut stored) = self.read(domain).await? else { return Ok(None) };
         let now = self.shared.parts.clock.now();
+        stored.record = decide::dated(stored.record, now);
         // Demand and due time are applied in memory: the first effect's write makes them last.
         let wanted = Some(&stored.record).filter(|_| ask == Ask::Demand);
         let wanted = wanted.and_then(|record| {
@@ -241,11 +254,17 @@ impl Workflow {
     }
 
     async fn drive(&self, run: &mut Run) -> Result<Option<Timestamp>, RunError> {
+        if self.is_held(&run.record) {
+            return self.wait_for_trust(run).await;
+        }
         self.take_place(run).await?;
         self.resume(run).await?;
         for _ in 0..STEPS_MAX {
             if self.shared.stopping.is_cancelled() {
                 return Err(RunError::Stopping);
+            }
+            if self.is_held(&run.record) {
+                return self.wait_for_trust(run).await;
             }
             let now = self.shared.parts.clock.now();
             let step = decide(&run.record, &run.sight, &self.shared.settings.holder, now);
@@ -261,7 +280,7 @@ impl Workflow {
         let Run { record, writes, .. } = &run;
         tracing::error!(domain = %record.domain, work = ?record.work.name(), writes,
             "a run that does not come to an end is cut off: please report this");
-        tokio::time::sleep(LOOP_REST.duration()).await;
+        self.unless_stopping(tokio::time::sleep(LOOP_REST.duration())).await?;
         Ok(run.record.wake_at())
     }
 
@@ -279,12 +298,18 @@ impl Workflow {
         Ok(())
     }
 
-    /// Waits, and lets another run act meanwhile: nothing waits behind a sleeping job.
+    /// Waits, and lets another run act meanwhile: nothing waits behind a sleeping job. The lease is
+    /// renewed in time, however long it takes.
     pub(crate) async fn pause(&self, run: &mut Run, wait: Span) -> Result<(), RunError> {
-        if wait == Span::ZERO {
-            return Ok(());
+        let part = self.shared.settings.lease.scale(1, 3).max(Span::from_millis(1));
+        let mut left = wait;
+        while left > Span::ZERO {
+            let now = left.min(part);
+            self.aside(run, tokio::time::sleep(now.duration())).await?;
+            left = Span::from_millis(left.millis() - now.millis());
+            self.keep_lease(run).await?;
         }
-        self.aside(run, tokio::time::sleep(wait.duration())).await
+        Ok(())
     }
 
     /// Waits for something that takes no part in the work, without a place to act.

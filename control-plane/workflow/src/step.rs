@@ -9,7 +9,7 @@ use sealwax_core::permission::Verdict;
 use sealwax_core::secret::SealPlace;
 use sealwax_core::store::{Challenge, Change, LifecycleEvent, StoreError};
 use sealwax_core::{
-    Cause, DomainRecord, PrivateKey, SealedKey, Span, Step, Timestamp, Work, apply,
+    Cause, DomainRecord, PrivateKey, SealedKey, Span, Step, Timestamp, Work, apply, decide,
 };
 use sealwax_core::{Failure, backoff, departure};
 use sealwax_protocol::{ChallengeToken, DomainName};
@@ -99,7 +99,8 @@ impl Workflow {
         }
         match verdict {
             Verdict::Granted => {
-                run.record.departure = None;
+                // The evidence ends with this answer, and not only for this run.
+                run.untouched &= run.record.departure.take().is_none();
                 run.sight.permitted = true;
                 run.sight.visited = false;
                 run.tries = 0;
@@ -305,8 +306,7 @@ impl Workflow {
         if matches!(run.record.work, Work::Trial { .. }) {
             return self.skip_trial(run, detail).await;
         }
-        let processing = |order: &OrderView| order.status == OrderStatus::Processing;
-        if run.sight.order.as_ref().is_some_and(processing) && self.has_another(run) {
+        if decide::is_placed(&run.record) && self.has_another(run).await? {
             return self.abandon(run, detail.to_owned()).await;
         }
         let jitter = &*self.shared.parts.jitter;

@@ -158,6 +158,7 @@ impl Replica {
             jitter: Arc::new(jitter),
             announcer: Arc::new(Nobody),
             notifier: Arc::new(gate) as Arc<dyn Notifier>,
+            trusts: Arc::new(|| true),
         };
         let settings = Settings {
             holder: life.holder(),

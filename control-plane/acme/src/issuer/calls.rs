@@ -296,7 +296,16 @@ fn is_about_replaced(error: &IssueError) -> bool {
 }
 
 fn nowhere() -> Failed {
-    missing("the CA took an order and does not say where it is (no Location)").into()
+    let detail = "the CA took an order and does not say where it is (no Location)".to_owned();
+    IssueError::Unfindable { detail }.into()
+}
+
+/// A profile that the domain did not ask for is the issuer's own.
+pub(super) fn of_the_issuer(error: IssueError) -> IssueError {
+    if let IssueError::ProfileRefused { detail } = error {
+        return IssueError::Misconfigured { detail };
+    }
+    error
 }
 
 fn missing(detail: &str) -> IssueError {

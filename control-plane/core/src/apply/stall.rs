@@ -29,7 +29,8 @@ pub fn stalled(
     jitter: &dyn Jitter,
 ) -> DomainRecord {
     let refusal = Refusal { cause, detail: bounded_detail(detail) };
-    let failure = stall(&record, &refusal, not_before, now, jitter);
+    let mut failure = stall(&record, &refusal, not_before, now, jitter);
+    failure.outage.missing = missing_after(&record, cause, now);
     // Nothing at the CA yet: the next attempt starts over from the platform's permission.
     let wanted = matches!(record.work, Work::Wanted { .. });
     let work = if wanted { Work::Idle } else { record.work.clone() };
@@ -37,13 +38,34 @@ pub fn stalled(
 }
 
 /// Whether a failure for this cause is an outage, for this record.
-pub(super) fn is_stall(record: &DomainRecord, cause: Cause) -> bool {
-    let before = record.failure.as_ref();
-    let lost_often = before.is_some_and(|before| {
-        before.counted() == Some(Cause::OrderLost)
-            || (before.cause == Cause::OrderLost && before.stalls >= LOST_MAX)
-    });
-    cause.is_outage() && !(cause == Cause::OrderLost && lost_often)
+pub(super) const fn is_stall(record: &DomainRecord, cause: Cause) -> bool {
+    cause.is_outage() && !(matches!(cause, Cause::OrderLost) && loses_orders(record))
+}
+
+/// So many of its orders got lost in a row that each further one counts as a failure.
+#[must_use]
+pub const fn loses_orders(record: &DomainRecord) -> bool {
+    record.lost_orders >= LOST_MAX
+}
+
+/// The count of lost orders after an attempt that ended so.
+pub(super) const fn lost_after(record: &DomainRecord, cause: Cause) -> u32 {
+    if matches!(cause, Cause::OrderLost) {
+        record.lost_orders.saturating_add(1)
+    } else if cause.is_outage() {
+        record.lost_orders
+    } else {
+        0
+    }
+}
+
+/// The order is kept: its certificate may be found yet, and an outage in between says nothing of
+/// it. A visit before its time is no run of the row.
+fn missing_after(record: &DomainRecord, cause: Cause, now: Timestamp) -> u32 {
+    let row = record.failure.as_ref().filter(|row| row.is_stall());
+    let early = row.and_then(|row| row.next_attempt_at).is_some_and(|at| at > now);
+    let before = row.map_or(0, |row| row.outage.missing);
+    before.saturating_add(u32::from(cause == Cause::OrderLost && !early))
 }
 
 pub(super) fn stall(
@@ -73,6 +95,7 @@ pub(super) fn stall(
         outage: Outage {
             not_before: not_before.filter(|until| *until > now),
             told: row.is_some_and(|row| row.outage.told) || is_news(stalls, next, now),
+            missing: 0,
             behind: before.and_then(Failure::counted),
         },
         next_attempt_at: Some(next),

@@ -4,7 +4,7 @@ use sealwax_protocol::DomainName;
 use super::*;
 use crate::apply::{deferred, demand, due, errored, gave_up, postponed};
 use crate::backoff::{STALL_MAX, STALLS_NEWS, VISIT_EVERY};
-use crate::issuer::IssueError;
+use crate::issuer::{IssueError, LimitScope};
 use crate::record::{DomainState, Registration};
 use crate::secret::SealedKey;
 use crate::timestamp::Span;
@@ -83,7 +83,7 @@ fn a_visit_goes_on_with_an_order_that_is_kept() {
 fn a_visit_asks_nobody_who_wants_to_be_left_alone_and_places_no_order_on_a_guess() {
     let limited = IssueError::RateLimited {
         until: at(5_000),
-        scope: crate::issuer::LimitScope::Account,
+        scope: LimitScope::Account,
         detail: String::new(),
     };
     let record = errored(wanted(), &limited, at(5), &Half);
@@ -126,7 +126,10 @@ fn what_the_owner_has_to_mend_stays_known_behind_an_outage_and_its_count_goes_on
 fn a_turn_that_has_not_come_leaves_the_row_as_it_is() {
     let record = away(wanted(), Cause::CaUnavailable, at(5));
     let until = at(60);
-    let waits = postponed(record, Cause::CaUnavailable, "rests", until, at(10));
+    let due = record.wake_at().unwrap();
+    let early = postponed(record.clone(), Cause::CaUnavailable, "rests", until, at(10));
+    assert!(at(10) < due && early.failure == record.failure, "a visit moves nothing");
+    let waits = postponed(record, Cause::CaUnavailable, "rests", until, due);
     let failure = waits.failure.unwrap();
     assert_eq!((failure.stalls, failure.next_attempt_at), (1, Some(until)));
 }
@@ -147,6 +150,54 @@ fn orders_that_get_lost_again_and_again_are_a_failure() {
         assert_eq!(record.state(), DomainState::Deferred);
         now = record.wake_at().unwrap();
     }
+}
+
+#[test]
+fn only_lost_orders_count_as_lost_orders() {
+    let mut record = wanted();
+    let mut now = at(0);
+    for _ in 0..12 {
+        record = away(record, Cause::CaUnavailable, now);
+        now = record.wake_at().unwrap();
+    }
+    assert_eq!(record.lost_orders, 0);
+    for lost in 1..=LOST_MAX {
+        record = refused(record, Cause::OrderLost, now);
+        assert!(record.failure.as_ref().unwrap().is_stall(), "{lost}");
+        assert_eq!(record.lost_orders, lost);
+        now = record.wake_at().unwrap();
+        record = away(record, Cause::CaUnavailable, now);
+        now = record.wake_at().unwrap();
+    }
+    record = refused(record, Cause::OrderLost, now);
+    assert_eq!(record.failure.as_ref().unwrap().attempts, 1, "an outage between them ends no row");
+    let heard = refused(record, Cause::DnsNoRecord, now);
+    assert_eq!(heard.lost_orders, 0, "an order that came to an end does");
+}
+
+#[test]
+fn an_order_that_is_given_up_for_another_ca_is_a_lost_one() {
+    let ordering = DomainRecord { work: Work::Ordering { issuer: "ca".into() }, ..wanted() };
+    let ordered = crate::apply::ordered(ordering, "https://ca/1".into()).unwrap();
+    assert_eq!(crate::apply::abandoned(ordered, at(9)).unwrap().lost_orders, 1);
+}
+
+#[test]
+fn a_limit_of_the_name_that_names_no_moment_is_not_asked_about_by_each_visit() {
+    let limited = |record, scope| {
+        let error = IssueError::RateLimited { until: at(5), scope, detail: "429".into() };
+        errored(record, &error, at(5), &Half)
+    };
+    let name = DomainRecord { updated_at: at(5), ..limited(wanted(), LimitScope::Name) };
+    let next = name.failure.as_ref().unwrap().next_attempt_at.unwrap();
+    assert!(demand(&name, next + Span::from_millis(0)).is_some());
+    assert_eq!(demand(&name, at(5) + VISIT_EVERY), None);
+    let all = DomainRecord { updated_at: at(5), ..limited(wanted(), LimitScope::Ca) };
+    assert!(demand(&all, at(5) + VISIT_EVERY).is_some(), "that one the process holds");
+    let (issuer, order_url) = ("ca".to_owned(), "https://ca/1".to_owned());
+    let placed = DomainRecord { work: Work::Ordered { issuer, order_url }, ..wanted() };
+    let placed = DomainRecord { updated_at: at(5), ..limited(placed, LimitScope::Ca) };
+    assert_eq!(demand(&placed, at(5) + VISIT_EVERY), None, "nothing holds a look at an order");
 }
 
 #[test]
@@ -179,10 +230,12 @@ fn an_order_that_is_gone_after_an_outage_is_placed_anew_soon() {
 
 #[test]
 fn a_profile_that_the_ca_refuses_is_the_domains_own_failure() {
-    let error = IssueError::Misconfigured { detail: "no such profile".into() };
+    let closed = IssueError::Misconfigured { detail: "the account is deactivated".into() };
+    let error = IssueError::ProfileRefused { detail: "no such profile".into() };
     let mut record = wanted();
-    assert!(errored(record.clone(), &error, at(5), &Half).failure.unwrap().is_stall());
     record.registration.profile = Some("odd".into());
+    let failure = errored(record.clone(), &closed, at(5), &Half).failure.unwrap();
+    assert!(failure.is_stall() && failure.attempts == 0, "a closed account is not");
     let failure = errored(record.clone(), &error, at(5), &Half).failure.unwrap();
     assert_eq!((failure.attempts, failure.stalls), (1, 0));
     let counted = deferred(record, Cause::CaAccount, "", None, at(5), &Half);

@@ -1,6 +1,8 @@
 //! What an order needs, and which buckets there are.
 
 use crate::issuer::LimitScope;
+use crate::record::DomainRecord;
+use crate::schedule;
 use crate::timestamp::{Span, Timestamp};
 use sealwax_protocol::DomainName;
 use serde::{Deserialize, Serialize};
@@ -57,6 +59,24 @@ pub enum Headroom {
     Tenth,
     /// Half: names that failed before must not use up what the others need.
     Half,
+}
+
+impl Headroom {
+    /// What an order of this record leaves to others: names that failed before never use up what
+    /// others need; what is `waited_for` now, or about to expire, has everything.
+    #[must_use]
+    pub fn of(record: &DomainRecord, waited_for: bool, now: Timestamp) -> Self {
+        let held = record.certificate.as_ref();
+        let urgent =
+            held.is_some_and(|held| schedule::is_emergency(held.not_before, held.not_after, now));
+        if record.failure.as_ref().is_some_and(|failure| failure.attempts > 0) {
+            Self::Half
+        } else if urgent || waited_for {
+            Self::None
+        } else {
+            Self::Tenth
+        }
+    }
 }
 
 impl BucketKey {

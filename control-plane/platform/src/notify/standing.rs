@@ -81,7 +81,7 @@ impl Standing {
             SendError::Misconfigured(_) => {
                 // It answers.
                 self.breaker.succeeded(pass);
-                if self.stop.set(&detail, now + STOPPED_REST) {
+                if self.stop.set(&detail, STOPPED_REST, now) {
                     tracing::error!(
                         receiver = self.shown.receiver,
                         detail,

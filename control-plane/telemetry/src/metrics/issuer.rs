@@ -184,6 +184,8 @@ pub(super) const fn kind(error: &IssueError) -> &'static str {
         IssueError::RateLimited { .. } => "rate_limited",
         IssueError::Paused { .. } => "paused",
         IssueError::Refused(_) => "refused",
+        IssueError::ProfileRefused { .. } => "profile_refused",
+        IssueError::Unfindable { .. } => "unfindable",
         IssueError::Misconfigured { .. } => "misconfigured",
         IssueError::UnknownOutcome { .. } => "unknown_outcome",
         IssueError::OrderGone { .. } => "order_gone",

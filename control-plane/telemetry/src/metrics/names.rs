@@ -106,7 +106,7 @@ metrics! {
     CA_CALL_SECONDS: Histogram = histogram("sealwax_ca_call_seconds", &["issuer", "call"], CALLS,
         "How long a CA takes for each step.");
     CA_ERRORS: Counter = counter("sealwax_ca_errors_total", &["issuer", "call", "kind"],
-        "Steps a CA did not do: `retry`, `rate_limited`, `paused`, `refused`, `misconfigured`, `unknown_outcome`, `order_gone`, `protocol`.");
+        "Steps a CA did not do: `retry`, `rate_limited`, `paused`, `refused`, `profile_refused`, `misconfigured`, `unknown_outcome`, `order_gone`, `unfindable`, `protocol`.");
     CA_ACCOUNTS_REPLACED: Counter = counter("sealwax_ca_accounts_replaced_total", &["issuer", "why"],
         "ACME accounts that took the place of another: the CA did not know the one before any more (`forgotten`; `key_refused` if the new one has a new key), or `reset` was asked for. Orders in flight were placed anew; CAA records with the `accounturi` of the one before forbid what they allowed.");
     BUDGET_LEFT: Gauge = gauge("sealwax_ca_budget_left", &["issuer", "limit"],

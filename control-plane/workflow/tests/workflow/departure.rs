@@ -4,10 +4,13 @@
 
 use std::time::Duration;
 
-use crate::common::{GONE_GRACE, GONE_PER_HOUR, World};
+use crate::common::{GONE_GRACE, GONE_PER_HOUR, NoJitter, World};
+use sealwax_core::issuer::{IssueError, LimitScope};
 use sealwax_core::permission::Verdict;
-use sealwax_core::store::Store as _;
-use sealwax_core::{Cause, Clock as _, DomainState, Span, Timestamp};
+use sealwax_core::store::{Change, Expected, Store as _};
+use sealwax_core::{
+    Cause, Clock as _, Departing, Departure, DomainState, Span, Timestamp, departure,
+};
 use sealwax_protocol::DomainName;
 use sealwax_workflow::{Ask, Departures};
 
@@ -232,10 +235,91 @@ async fn a_brake_that_is_on_keeps_certificates_too() {
     let departures = Departures::new(world.store.clone(), GONE_PER_HOUR);
     live(&world, &domain, at + GONE_GRACE - MINUTE).await;
     for _ in 0..=GONE_PER_HOUR {
-        departures.admit(sealwax_core::Departing::Parked, world.clock.now()).await.unwrap();
+        departures.admit(Departing::Parked, world.clock.now()).await.unwrap();
     }
     live(&world, &domain, at + GONE_GRACE + HOUR.scale(20, 1)).await;
     assert!(world.entry(&domain).await.certificate.is_some(), "kept while it holds");
     live(&world, &domain, at + GONE_GRACE + DAY.scale(2, 1)).await;
     assert!(world.entry(&domain).await.certificate.is_none(), "a day later it lets go");
+}
+
+/// The platform's word ends the evidence, in a store that one process has to itself too, where
+/// nothing is written for a name that waits.
+#[tokio::test(start_paused = true)]
+async fn a_platform_that_agrees_ends_the_evidence_although_no_ca_can_be_asked() {
+    let (world, domain, due) = doubted().await;
+    let process = world.process("one");
+    says(&world, Verdict::Granted);
+    let until = world.clock.now() + DAY;
+    let (scope, detail) = (LimitScope::Ca, "slow down".to_owned());
+    world.ca.fail("place_order", [IssueError::RateLimited { until, scope, detail }]);
+    let other = world.register("b.example.com").await;
+    process.run(&other, Ask::Demand).await.unwrap();
+    assert!(world.record(&domain).await.departure.is_some());
+    world.clock.advance(MINUTE.scale(10, 1));
+    process.run(&domain, Ask::Due).await.unwrap();
+    let record = world.record(&domain).await;
+    assert_eq!((record.departure, world.ca.orders_for(&domain)), (None, 1), "{due}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_brake_holds_back_is_asked_about_within_ten_minutes() {
+    let world = World::new();
+    let departures = Departures::new(world.store.clone(), GONE_PER_HOUR);
+    let domain = issued(&world, "a.example.com").await;
+    says(&world, Verdict::Gone);
+    world.clock.advance(DAY.scale(61, 1));
+    for _ in 0..=GONE_PER_HOUR {
+        departures.admit(Departing::Parked, world.clock.now()).await.unwrap();
+    }
+    for _ in 0..20 {
+        run(&world, &domain, Ask::Due).await;
+        let next = world.record(&domain).await.failure.unwrap().next_attempt_at.unwrap();
+        let wait = next.since(world.clock.now());
+        assert!(wait <= MINUTE.scale(10, 1), "{wait:?}");
+        world.clock.advance(wait);
+    }
+    assert!(world.record(&domain).await.failure.unwrap().detail.contains("release-parking"));
+}
+
+/// The same answer to several replicas at once is one domain.
+#[tokio::test(start_paused = true)]
+async fn the_brake_counts_domains_and_not_the_replicas_that_ask() {
+    let world = World::shared();
+    let departures = Departures::new(world.store.clone(), GONE_PER_HOUR);
+    let replicas = ["one", "two", "three"].map(|holder| world.process(holder));
+    for (count, erased) in [false, true, false, true].into_iter().enumerate() {
+        let domain = issued(&world, &format!("d{count}.example.com")).await;
+        let stored = world.entry(&domain).await.stored;
+        let now = world.clock.now();
+        let (first_at, last_at) = (now - HOUR.scale(2, 1), now - MINUTE.scale(15, 1));
+        let mut record = stored.record;
+        if erased {
+            record = departure::left(record, "gone", now);
+        } else {
+            record.certificate = None;
+            record = departure::doubted(record, "gone", now, &NoJitter);
+        }
+        record.departure = Some(Departure { first_at, last_at, answers: 5 });
+        world.store.write(Change::of(record, Expected::Version(stored.version))).await.unwrap();
+        world.platform.1.answers.forget_permits(1_000_000);
+        says(&world, Verdict::Gone);
+        world.clock.advance(MINUTE.scale(10, 1));
+        let ask = if erased { Ask::Due } else { Ask::Demand };
+        let runs: Vec<_> = replicas
+            .iter()
+            .map(|replica| {
+                let (replica, domain) = (replica.clone(), domain.clone());
+                tokio::spawn(async move { replica.run(&domain, ask).await })
+            })
+            .collect();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        world.platform.1.answers.add_permits(1_000_000);
+        for run in runs {
+            run.await.unwrap().unwrap();
+        }
+        says(&world, Verdict::Granted);
+    }
+    let brake = departures.show().await.unwrap();
+    assert_eq!((brake.parked.count, brake.erased.count), (2, 2));
 }

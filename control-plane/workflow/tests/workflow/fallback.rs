@@ -5,6 +5,7 @@ use crate::common::World;
 use sealwax_core::budget::{Limit, Limits};
 use sealwax_core::issuer::{IssueError, LimitScope, Refusal};
 use sealwax_core::permission::Verdict;
+use sealwax_core::record::Registration;
 use sealwax_core::store::{Change, Expected, Store as _};
 use sealwax_core::{Cause, Clock as _, DomainState, Span};
 use sealwax_workflow::{Ask, Workflow};
@@ -210,4 +211,61 @@ async fn a_parked_domain_stays_parked_whatever_its_ca_does() {
     *world.platform.0.lock().unwrap() = Verdict::Gone;
     process.run(&parked, Ask::Demand).await.unwrap();
     assert_eq!(world.entry(&parked).await.stored.record.state(), DomainState::Parked);
+}
+
+/// An account that is closed is the account's fault, whatever profile a domain wants.
+#[tokio::test(start_paused = true)]
+async fn a_closed_account_is_no_failure_of_a_domain_with_a_profile() {
+    let world = World::new();
+    let process = world.process("one");
+    let odd = Registration { profile: Some("odd".to_owned()), ..Registration::default() };
+    let domain = world.put("a.odd.com", odd.clone()).await;
+    world.ca.fail("place_order", [refuses_account()]);
+    process.run(&domain, Ask::Demand).await.unwrap();
+    let failure = world.record(&domain).await.failure.unwrap();
+    assert_eq!((failure.cause, failure.attempts, failure.stalls), (Cause::CaAccount, 0, 1));
+    assert_eq!(orders(&world, &process, "a.other.com").await, 0, "no orders go to it");
+    world.clock.advance(Span::from_secs(600));
+    // A profile that is refused is the domain's own, and stops nobody else.
+    let domain = world.put("b.odd.com", odd).await;
+    world.ca.fail("place_order", [IssueError::ProfileRefused { detail: "no such".to_owned() }]);
+    process.run(&domain, Ask::Demand).await.unwrap();
+    let failure = world.record(&domain).await.failure.unwrap();
+    assert_eq!((failure.attempts, failure.stalls), (1, 0));
+    assert!(failure.detail.contains("registration"), "{}", failure.detail);
+    world.clock.advance(Span::from_secs(60));
+    assert_eq!(orders(&world, &process, "a.third.com").await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_does_not_make_a_ca_forgotten_that_a_caa_record_forbids() {
+    let world = World::new().with_spare();
+    let domain = world.register("a.example.com").await;
+    world.ca.reject(&domain, Refusal { cause: Cause::CaaForbids, detail: "CAA".to_owned() });
+    let process = world.process("one");
+    process.run(&domain, Ask::Demand).await.unwrap();
+    *world.platform.0.lock().unwrap() = Verdict::Unknown { detail: "500".to_owned() };
+    world.clock.advance(Span::from_secs(61));
+    process.run(&domain, Ask::Due).await.unwrap();
+    assert_eq!(world.record(&domain).await.failure.unwrap().cause, Cause::PlatformUnavailable);
+    *world.platform.0.lock().unwrap() = Verdict::Granted;
+    world.next_attempt(&domain).await;
+    let record = world.record(&domain).await;
+    assert_eq!(record.certificate.unwrap().ordered_from.as_deref(), Some("spare"));
+}
+
+/// The CA has the order, wherever it is: its place in the limits is used.
+#[tokio::test(start_paused = true)]
+async fn an_order_that_cannot_be_found_counts() {
+    let day = Span::from_secs(86_400);
+    let limits = Limits { orders_per_account: Limit::per(1, day), ..Limits::default() };
+    let world = World::new().limited(limits);
+    let process = world.process("one");
+    let lost = IssueError::Unfindable { detail: "no Location".to_owned() };
+    world.ca.fail("place_order", [lost]);
+    let domain = world.register("a.one.com").await;
+    process.run(&domain, Ask::Demand).await.unwrap();
+    let failure = world.record(&domain).await.failure.unwrap();
+    assert_eq!((failure.cause, failure.attempts), (Cause::CaProtocol, 1));
+    assert_eq!(orders(&world, &process, "a.two.com").await, 0, "no room is left");
 }

@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::common::World;
-use sealwax_core::budget::{Limit, Limits};
+use sealwax_core::budget::{Limit, Limits, RequestLimits};
 use sealwax_core::issuer::IssueError;
 use sealwax_core::record::Registration;
-use sealwax_core::{Clock, Span};
+use sealwax_core::store::Store as _;
+use sealwax_core::{Cause, Clock, SealedKey, Span};
 use sealwax_protocol::DomainName;
 use sealwax_store::memory::Operation;
-use sealwax_workflow::{Ask, Lane, Queue, sweep};
+use sealwax_workflow::{Ask, Lane, Queue, Workflow, sweep};
 use tokio_util::sync::CancellationToken;
 
 const HOUR: Span = Span::from_secs(3_600);
@@ -29,7 +30,11 @@ struct Living {
 
 impl Living {
     fn begin(world: &World, holder: &str) -> Self {
-        let queue = Queue::new(world.process(holder));
+        Self::serving(world, world.process(holder))
+    }
+
+    fn serving(world: &World, workflow: Workflow) -> Self {
+        let queue = Queue::new(workflow);
         let stop = CancellationToken::new();
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(queue.clone().serve(stop.clone()));
@@ -223,4 +228,64 @@ async fn visits_of_a_name_that_finds_no_room_are_bounded() {
     pass(&world, 3_060).await;
     assert_eq!(world.ca.orders_for(&waits), 1);
     process.end().await;
+}
+
+/// What is free again soon may be taken by others as soon: nobody asks for it without an end.
+#[tokio::test(start_paused = true)]
+async fn a_limit_of_requests_that_stays_used_up_is_waited_for_once() {
+    let requests = RequestLimits { new_order: Limit::per(1, Span::from_secs(1)), ..limits_of() };
+    let world = World::new().limited(Limits { requests, ..Limits::default() });
+    let process = world.process("one");
+    let first = world.register("a.first.com").await;
+    process.run(&first, Ask::Demand).await.unwrap();
+    let second = world.register("a.second.com").await;
+    // The wall clock stands still, as if somebody else took each token.
+    let run = process.run(&second, Ask::Demand);
+    tokio::time::timeout(Duration::from_secs(60), run).await.unwrap().unwrap();
+    assert_eq!(world.record(&second).await.failure.unwrap().cause, Cause::CaRateLimited);
+}
+
+fn limits_of() -> RequestLimits {
+    Limits::default().requests
+}
+
+/// An account that was replaced is used at once, by the process that heard of it and by the others.
+#[tokio::test(start_paused = true)]
+async fn names_that_wait_for_an_account_go_on_when_it_was_replaced() {
+    for here in [true, false] {
+        let world = World::shared();
+        let workflow = world.process("one");
+        let living = Living::serving(&world, workflow.clone());
+        let domain = world.register("a.example.com").await;
+        let detail = "the account is deactivated".to_owned();
+        world.ca.fail("place_order", [IssueError::Misconfigured { detail }]);
+        living.visit(&domain);
+        pass(&world, 60).await;
+        assert_eq!(world.ca.orders_for(&domain), 0);
+        let account = SealedKey::new(vec![7]);
+        world.store.create_account("memory", &account).await.unwrap();
+        if here {
+            workflow.account_works("memory");
+        }
+        pass(&world, 20).await;
+        assert_eq!(world.ca.orders_for(&domain), 1, "{here}");
+        living.end().await;
+    }
+}
+
+/// Those that wait for a store to be accepted go on as soon as it is.
+#[tokio::test(start_paused = true)]
+async fn names_that_wait_for_the_store_go_on_when_it_is_trusted() {
+    let world = World::new();
+    world.trusted.store(false, Ordering::SeqCst);
+    let living = Living::begin(&world, "one");
+    let domain = world.register("a.example.com").await;
+    living.visit(&domain);
+    pass(&world, 300).await;
+    assert_eq!(world.ca.orders_for(&domain), 0);
+    assert!(living.queue.turn(&domain).unwrap().detail.contains("sealwax doctor"));
+    world.trusted.store(true, Ordering::SeqCst);
+    pass(&world, 10).await;
+    assert_eq!(world.ca.orders_for(&domain), 1);
+    living.end().await;
 }

@@ -5,6 +5,7 @@
 use std::sync::atomic::Ordering;
 
 use crate::common::World;
+use sealwax_core::issuer::IssueError;
 use sealwax_core::store::{Change, Expected, Store as _};
 use sealwax_core::{Clock as _, DomainState, Span, Work};
 use sealwax_workflow::Ask;
@@ -83,4 +84,25 @@ async fn a_replica_that_died_while_it_asked_is_followed_by_another() {
     tokio::time::advance(std::time::Duration::from_secs(30)).await;
     next.run(&domain, Ask::Due).await.unwrap();
     assert_eq!(world.entry(&domain).await.stored.record.state(), DomainState::Issued);
+}
+
+/// A CA that wants to be left alone for as long as a lease lasts: it is renewed meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_run_that_waits_for_its_ca_keeps_its_lease() {
+    let world = World::shared();
+    let domain = world.register("a.example.com").await;
+    let busy = || IssueError::Retry { after: Some(Span::from_secs(30)), detail: "503".to_owned() };
+    world.ca.fail("observe", [busy(), busy()]);
+    let run = {
+        let (process, domain) = (world.process("one"), domain.clone());
+        tokio::spawn(async move { process.run(&domain, Ask::Demand).await })
+    };
+    let other = world.process("two");
+    while !run.is_finished() {
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        other.run(&domain, Ask::Due).await.unwrap();
+    }
+    run.await.unwrap().unwrap();
+    let record = world.record(&domain).await;
+    assert_eq!((record.state(), record.fence), (DomainState::Issued, 1), "nobody took it over");
 }

@@ -339,3 +339,30 @@ async fn caa_records_that_forbid_only_the_staging_do_not_keep_production_from_be
         assert_eq!(skipped, production == 1, "{kinds:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_name_whose_staging_and_production_are_left_alone_is_left_alone_too() {
+    let world = World::shared().with_staging();
+    let process = world.process("one");
+    let domain = world.failed_once("a.example.com").await;
+    for (ca, name) in [(&world.ca, "a.other.com"), (world.staging(), "b.example.com")] {
+        let until = world.clock.now() + Span::from_secs(7_200);
+        let (scope, detail) = (LimitScope::Ca, "slow down".to_owned());
+        let other = if name == "b.example.com" {
+            world.failed_once(name).await
+        } else {
+            world.register(name).await
+        };
+        world.clock.advance(Span::from_secs(61));
+        ca.fail("place_order", [IssueError::RateLimited { until, scope, detail }]);
+        process.run(&other, Ask::Due).await.unwrap();
+        process.run(&other, Ask::Demand).await.unwrap();
+    }
+    let asked = || world.platform.1.asked.lock().unwrap().len();
+    let before = asked();
+    for _ in 0..10 {
+        world.clock.advance(Span::from_secs(60));
+        process.run(&domain, Ask::Due).await.unwrap();
+    }
+    assert_eq!(asked(), before, "the platform is not asked about what no CA takes");
+}

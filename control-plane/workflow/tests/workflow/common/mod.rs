@@ -224,6 +224,8 @@ pub(crate) struct World {
     pub(crate) receiver: Arc<Receiver>,
     pub(crate) limits: BTreeMap<String, Limits>,
     pub(crate) tripwire: Arc<Tripwire>,
+    /// Whether the store is the one that is known.
+    pub(crate) trusted: Arc<AtomicBool>,
 }
 
 impl World {
@@ -269,6 +271,7 @@ impl World {
             receiver: Arc::new(Receiver::default()),
             limits: BTreeMap::new(),
             tripwire: Arc::new(Tripwire::default()),
+            trusted: Arc::new(AtomicBool::new(true)),
         }
     }
 
@@ -279,6 +282,7 @@ impl World {
             let issuer = TrippedIssuer::new(Arc::clone(ca), Arc::clone(&self.tripwire));
             Arc::new(issuer) as Arc<dyn Issuer>
         };
+        let trusted = Arc::clone(&self.trusted);
         Workflow::new(
             Parts {
                 store: Arc::new(store),
@@ -297,6 +301,7 @@ impl World {
                 jitter: Arc::new(NoJitter),
                 announcer: Arc::clone(&self.heard) as Arc<dyn Announcer>,
                 notifier: Arc::clone(&self.receiver) as Arc<dyn Notifier>,
+                trusts: Arc::new(move || trusted.load(Ordering::SeqCst)),
             },
             Settings {
                 holder: holder.to_owned(),
