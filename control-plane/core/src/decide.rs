@@ -1,6 +1,7 @@
 //! What to do next about a domain: pure and total.
 
 mod age;
+mod validation;
 
 use crate::certificate::CertificateSource;
 use crate::departure;
@@ -15,6 +16,7 @@ use crate::trial::{self, TrialOrder};
 
 use age::stuck;
 pub use age::{PATIENCE, PROCESSING_MAX, dated, is_old, is_placed};
+use validation::Validation;
 
 /// What one run has seen of the CA so far. Lost with the run; everything in it can be seen again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -192,16 +194,6 @@ impl Step {
     }
 }
 
-/// First wait between two looks at an order when the CA does not say; grows by half each time.
-const FIRST_WAIT: Span = Span::from_millis(150);
-/// Longest wait between two looks at an order.
-const WAIT_MAX: Span = Span::from_secs(15);
-/// Waits before a challenge is answered again whose validation failed and that the CA left open
-/// (RFC 8555 section 8.2): with the tries themselves about a minute, of the five a run has.
-const AGAIN: [Span; 3] = [Span::from_secs(5), Span::from_secs(15), Span::from_secs(40)];
-/// Looks at what the last of those tries came to before it counts as failed: about seven seconds.
-const LAST_LOOKS: u32 = 8;
-
 /// Decides the next step. `holder` is the process that asks: work in flight is only gone on with
 /// under its own lease.
 #[must_use]
@@ -275,66 +267,6 @@ impl Order<'_> {
         let wait = self.sight.wait();
         Step::Observe { issuer: self.issuer.to_owned(), order_url: self.order_url.to_owned(), wait }
     }
-}
-
-impl Sight {
-    /// Before the next look at the order.
-    fn wait(&self) -> Span {
-        match &self.order {
-            None => Span::ZERO,
-            // A CA may say "at once", or name a moment that has passed: never without a pause.
-            Some(view) => {
-                let said = view.retry_after.filter(|said| *said > Span::ZERO);
-                said.unwrap_or_else(|| grown(self.looks)).clamp(FIRST_WAIT, WAIT_MAX)
-            }
-        }
-    }
-
-    /// What an order without a key needs, in production and in a trial.
-    fn validation(&self, published: Option<&str>) -> Validation {
-        let Some(view) = &self.order else { return Validation::Observe };
-        match view.status {
-            OrderStatus::Pending => match &view.challenge {
-                Some(challenge) if published != Some(challenge.token.as_str()) => {
-                    Validation::Publish(challenge.clone())
-                }
-                Some(challenge) if challenge.processing => Validation::Observe,
-                Some(_) if !self.answered => Validation::Answer { wait: Span::ZERO },
-                Some(challenge) => self.again(challenge.error.as_ref()),
-                None => Validation::Observe,
-            },
-            OrderStatus::Ready => Validation::Succeeded,
-            OrderStatus::Processing | OrderStatus::Valid => Validation::Finalized,
-            OrderStatus::Invalid => Validation::Failed(invalid(view)),
-        }
-    }
-
-    /// A challenge that was answered and is open all the same.
-    fn again(&self, error: Option<&Refusal>) -> Validation {
-        let Some(error) = error else { return Validation::Observe };
-        let again = usize::try_from(self.answered_again).unwrap_or(usize::MAX);
-        match AGAIN.get(again) {
-            Some(wait) => Validation::Answer { wait: *wait },
-            None if self.looks < LAST_LOOKS => Validation::Observe,
-            None => Validation::Failed(error.clone()),
-        }
-    }
-}
-
-enum Validation {
-    Observe,
-    Publish(OrderChallenge),
-    Answer {
-        wait: Span,
-    },
-    Succeeded,
-    /// By somebody else.
-    Finalized,
-    Failed(Refusal),
-}
-
-fn grown(looks: u32) -> Span {
-    (0..looks.min(16)).fold(FIRST_WAIT, |wait, _| wait.scale(3, 2)).min(WAIT_MAX)
 }
 
 fn ordered(order: Order<'_>, published: Option<&String>) -> Step {

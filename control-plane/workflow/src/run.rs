@@ -147,6 +147,27 @@ impl Run {
         }
     }
 
+    /// The CA was told that the challenge can be fetched; what it found before is past.
+    pub(crate) fn is_answered(&mut self, again: bool) {
+        self.tries = 0;
+        self.sight.answered = true;
+        if !again {
+            return;
+        }
+        self.sight.answered_again = self.sight.answered_again.saturating_add(1);
+        self.sight.looks = 0;
+        let order = self.sight.order.as_mut();
+        if let Some(challenge) = order.and_then(|order| order.challenge.as_mut()) {
+            challenge.error = None;
+        }
+    }
+
+    pub(crate) fn looks_at(&mut self, view: OrderView) {
+        let same = self.sight.order.as_ref().is_some_and(|order| order.status == view.status);
+        self.sight.looks = if same { self.sight.looks.saturating_add(1) } else { 0 };
+        self.sight.order = Some(view);
+    }
+
     /// An order begins, or is gone on with: it has its time from now on.
     pub(crate) fn begin_order(&mut self) {
         self.deadline = Instant::now() + ORDER_MAX.duration();

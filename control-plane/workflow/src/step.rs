@@ -332,29 +332,6 @@ impl Workflow {
     }
 }
 
-impl Run {
-    /// The CA was told that the challenge can be fetched; what it found before is past.
-    fn is_answered(&mut self, again: bool) {
-        self.tries = 0;
-        self.sight.answered = true;
-        if !again {
-            return;
-        }
-        self.sight.answered_again = self.sight.answered_again.saturating_add(1);
-        self.sight.looks = 0;
-        let order = self.sight.order.as_mut();
-        if let Some(challenge) = order.and_then(|order| order.challenge.as_mut()) {
-            challenge.error = None;
-        }
-    }
-
-    fn looks_at(&mut self, view: OrderView) {
-        let same = self.sight.order.as_ref().is_some_and(|order| order.status == view.status);
-        self.sight.looks = if same { self.sight.looks.saturating_add(1) } else { 0 };
-        self.sight.order = Some(view);
-    }
-}
-
 pub(crate) fn stored_token(record: &DomainRecord) -> Option<ChallengeToken> {
     record.work.token().and_then(|token| ChallengeToken::parse(token).ok())
 }
