@@ -175,5 +175,4 @@ pub(crate) fn account_url(answer: &Answer) -> Result<String, IssueError> {
 }
 
 #[cfg(test)]
-#[path = "adopt_tests.rs"]
 mod tests;

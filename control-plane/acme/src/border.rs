@@ -217,5 +217,4 @@ fn moment(value: &Value) -> Option<Timestamp> {
 }
 
 #[cfg(test)]
-#[path = "border_tests.rs"]
 mod tests;

@@ -309,5 +309,4 @@ fn dns_cause(words: &str) -> Cause {
 }
 
 #[cfg(test)]
-#[path = "classify_tests.rs"]
 mod tests;

@@ -367,5 +367,4 @@ pub(crate) const fn illegal(work: &Work, to: &'static str) -> IllegalTransition 
 }
 
 #[cfg(test)]
-#[path = "apply_tests.rs"]
 mod tests;

@@ -325,5 +325,4 @@ impl Campaign {
 }
 
 #[cfg(test)]
-#[path = "campaign_tests.rs"]
 mod tests;

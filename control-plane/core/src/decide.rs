@@ -353,5 +353,4 @@ fn lost(detail: &str) -> Refusal {
 }
 
 #[cfg(test)]
-#[path = "decide_tests.rs"]
 mod tests;

@@ -203,5 +203,4 @@ fn spread(wait: Span, jitter: &dyn Jitter) -> Span {
 }
 
 #[cfg(test)]
-#[path = "departure_tests.rs"]
 mod tests;

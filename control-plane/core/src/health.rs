@@ -250,5 +250,4 @@ impl Stop {
 }
 
 #[cfg(test)]
-#[path = "health_tests.rs"]
 mod tests;

@@ -111,5 +111,4 @@ pub fn is_written(ours: &DomainRecord, newest: &DomainRecord) -> bool {
 }
 
 #[cfg(test)]
-#[path = "merge_tests.rs"]
 mod tests;

@@ -238,5 +238,4 @@ pub fn delivered(
 }
 
 #[cfg(test)]
-#[path = "notice_tests.rs"]
 mod tests;

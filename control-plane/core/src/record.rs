@@ -348,5 +348,4 @@ fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp
 }
 
 #[cfg(test)]
-#[path = "record_tests.rs"]
 mod tests;

@@ -75,5 +75,4 @@ pub fn is_emergency(not_before: Timestamp, not_after: Timestamp, now: Timestamp)
 }
 
 #[cfg(test)]
-#[path = "schedule_tests.rs"]
 mod tests;

@@ -131,5 +131,4 @@ pub(crate) fn after(record: &DomainRecord, cause: Cause) -> Option<Trials> {
 }
 
 #[cfg(test)]
-#[path = "trial_tests.rs"]
 mod tests;

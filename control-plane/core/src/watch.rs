@@ -180,5 +180,4 @@ pub fn warned(mut record: DomainRecord, now: Timestamp) -> DomainRecord {
 }
 
 #[cfg(test)]
-#[path = "watch_tests.rs"]
 mod tests;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use sealwax_core::issuer::OrderView;
 use sealwax_core::preflight::Findings;
 use sealwax_core::store::{Change, Entry, Expected, LifecycleEvent, StoreError, Stored};
 use sealwax_core::{DomainRecord, Sight, Span, Timestamp, Work, apply, decide, departure};

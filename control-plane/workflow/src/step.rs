@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sealwax_core::issuer::{
-    IssueError, Issuer, OrderChallenge, OrderRequest, OrderStatus, OrderView, Refusal,
+    IssueError, Issuer, OrderChallenge, OrderRequest, OrderStatus, Refusal,
 };
 use sealwax_core::permission::Verdict;
 use sealwax_core::secret::SealPlace;

@@ -109,5 +109,4 @@ fn is_news(stalls: u32, next: Timestamp, now: Timestamp) -> bool {
 }
 
 #[cfg(test)]
-#[path = "stall_tests.rs"]
 mod tests;

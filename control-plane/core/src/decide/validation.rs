@@ -7,12 +7,12 @@ use crate::timestamp::Span;
 /// First wait between two looks at an order when the CA does not say; grows by half each time.
 pub(super) const FIRST_WAIT: Span = Span::from_millis(150);
 /// Longest wait between two looks at an order.
-const WAIT_MAX: Span = Span::from_secs(15);
+pub(super) const WAIT_MAX: Span = Span::from_secs(15);
 /// Waits before a challenge is answered again whose validation failed and that the CA left open
 /// (RFC 8555 section 8.2): with the tries themselves about a minute, of the five a run has.
-const AGAIN: [Span; 3] = [Span::from_secs(5), Span::from_secs(15), Span::from_secs(40)];
+pub(super) const AGAIN: [Span; 3] = [Span::from_secs(5), Span::from_secs(15), Span::from_secs(40)];
 /// Looks at what the last of those tries came to before it counts as failed: about seven seconds.
-const LAST_LOOKS: u32 = 8;
+pub(super) const LAST_LOOKS: u32 = 8;
 
 impl Sight {
     /// Before the next look at the order.

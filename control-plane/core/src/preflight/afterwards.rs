@@ -233,5 +233,4 @@ fn cut(text: &str, bytes: usize) -> &str {
 }
 
 #[cfg(test)]
-#[path = "afterwards_tests.rs"]
 mod tests;

@@ -85,5 +85,4 @@ pub fn answer(token: &ChallengeToken) -> Option<String> {
 }
 
 #[cfg(test)]
-#[path = "preflight_tests.rs"]
 mod tests;

@@ -8,7 +8,6 @@ use crate::common::World;
 use crate::common::tripwire::Side;
 use sealwax_core::budget::{Limit, Limits};
 use sealwax_core::issuer::{IssueError, LimitScope, Refusal};
-use sealwax_core::record::Work;
 use sealwax_core::store::Store as _;
 use sealwax_core::{Cause, Clock as _, DomainState, Span};
 use sealwax_protocol::DomainName;
@@ -18,7 +17,7 @@ use sealwax_workflow::Ask;
 const HOUR: Span = Span::from_secs(3_600);
 const MINUTE: Span = Span::from_secs(60);
 
-fn orders(count: u64, period: Span) -> Limits {
+pub(crate) fn orders(count: u64, period: Span) -> Limits {
     Limits { orders_per_account: Limit::per(count, period), ..Limits::default() }
 }
 
@@ -331,46 +330,6 @@ async fn a_crash_at_any_effect_never_exceeds_the_limit() {
             assert!(world.ca.orders() <= 2, "{side:?} {nth}: {} orders", world.ca.orders());
         }
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_tenants_share_bounds_one_tenant_and_no_other() {
-    let limits = Limits { tenant_share_permille: 200, ..orders(10, Span::from_secs(400 * 86_400)) };
-    let world = World::new().limited(limits);
-    let process = world.process("one");
-    for number in 0..5 {
-        let domain = world.register_for("greedy", &format!("a.greedy{number}.com")).await;
-        process.run(&domain, Ask::Demand).await.unwrap();
-    }
-    assert_eq!(world.ca.orders(), 2);
-    let modest = world.register_for("modest", "a.modest.com").await;
-    process.run(&modest, Ask::Demand).await.unwrap();
-    let record = world.entry(&modest).await.stored.record;
-    assert_eq!((record.state(), &record.work), (DomainState::Issued, &Work::Idle));
-}
-
-/// A document has a largest size, a platform any number of tenants.
-#[tokio::test(start_paused = true)]
-async fn the_accounts_document_does_not_grow_with_the_tenants() {
-    const TENANTS: usize = 20;
-    let limits = Limits { tenant_share_permille: 10, ..orders(100, Span::from_secs(400 * 86_400)) };
-    let world = World::new().limited(limits);
-    let process = world.process("one");
-    for tenant in 0..TENANTS {
-        // One is its share, the other one waits.
-        for number in 0..2 {
-            let name = format!("a.t{tenant}-{number}.com");
-            let domain = world.register_for(&format!("t{tenant}"), &name).await;
-            process.run(&domain, Ask::Demand).await.unwrap();
-        }
-    }
-    assert_eq!(world.ca.orders(), TENANTS);
-    let buckets = async |name: &str| {
-        let document = world.store.document(name).await.unwrap().unwrap();
-        serde_json::from_str::<Vec<serde_json::Value>>(&document.text).unwrap().len()
-    };
-    assert_eq!(buckets("budget#memory").await, 1);
-    assert_eq!(buckets("budget#memory#tenant#t7").await, 1);
 }
 
 /// The account's and the tenant's tokens are taken before the registered domain's, and given back

@@ -21,6 +21,7 @@ mod races;
 mod share;
 mod stopping;
 mod sweep;
+mod tenants;
 mod trial;
 mod visits;
 mod watching;

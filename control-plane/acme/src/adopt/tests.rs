@@ -8,7 +8,7 @@ use crate::directory::Directory;
 use crate::settings::IssuerSettings;
 use crate::transport::Transport;
 
-#[path = "../tests/acme/parts.rs"]
+#[path = "../../tests/acme/parts.rs"]
 #[allow(dead_code, reason = "the other tests use the rest")]
 mod parts;
 
