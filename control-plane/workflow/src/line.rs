@@ -10,11 +10,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use sealwax_core::budget::Headroom;
-use sealwax_core::{Span, Timestamp};
+use sealwax_core::{Lane, Span, Timestamp};
 use sealwax_protocol::DomainName;
 use tokio::time::Instant;
 
-use sealwax_core::Lane;
+use crate::run::Ask;
 
 /// Most names that wait. One that does not fit is read again by each pass of the sweep.
 const LINE_MAX: usize = 50_000;
@@ -129,8 +129,9 @@ impl Line {
     }
 
     /// Who goes now: those whose time has come, and of each gate as many as there is room for.
-    /// They stay until they are looked at.
-    pub(crate) fn go(&self, mut room: BTreeMap<Gate, usize>) -> Vec<(DomainName, Lane)> {
+    /// They stay until they are looked at. What a visit wanted of a store that is not trusted is
+    /// nowhere but here, so it is wanted still.
+    pub(crate) fn go(&self, mut room: BTreeMap<Gate, usize>) -> Vec<(DomainName, Lane, Ask)> {
         let waiting = self.waiting();
         let now = Instant::now();
         let mut open: Vec<_> = waiting
@@ -149,7 +150,14 @@ impl Line {
             }
             free || waiter.again_at <= now
         });
-        goes.take(GO_MAX).map(|(domain, waiter)| (domain.clone(), waiter.waits.lane)).collect()
+        let ask = |waits: &Waits| match waits.gate {
+            Gate::Store if waits.visited => Ask::Demand,
+            Gate::Store | Gate::Time | Gate::Issuer(_) | Gate::Orders(..) => Ask::Due,
+        };
+        let one = |(domain, waiter): (&DomainName, &Waiter)| {
+            (domain.clone(), waiter.waits.lane, ask(&waiter.waits))
+        };
+        goes.take(GO_MAX).map(one).collect()
     }
 
     /// Its place, if it waits here. `apart`: how long it takes for one more to have room.
@@ -214,7 +222,7 @@ mod tests {
 
     fn went(line: &Line, gate: Gate, room: usize) -> Vec<String> {
         let went = line.go(BTreeMap::from([(gate, room)]));
-        went.into_iter().map(|(domain, _)| domain.to_string()).collect()
+        went.into_iter().map(|(domain, ..)| domain.to_string()).collect()
     }
 
     #[tokio::test(start_paused = true)]
@@ -242,7 +250,7 @@ mod tests {
         line.join(&name("b"), waits(Gate::Time, 100, 1), NOW);
         let back_at = Some(NOW + Span::from_secs(5));
         line.join(&name("c"), Waits { back_at, ..waits(orders(), 100, 1) }, NOW);
-        let went = || line.go(BTreeMap::new()).into_iter().map(|(domain, _)| domain.to_string());
+        let went = || line.go(BTreeMap::new()).into_iter().map(|(domain, ..)| domain.to_string());
         assert_eq!(went().count(), 0);
         tokio::time::advance(Duration::from_secs(5)).await;
         assert_eq!(went().collect::<Vec<_>>(), ["c.example.com"]);

@@ -206,8 +206,8 @@ impl Queue {
                     room.insert(gate, free);
                     next = next.min(again.duration());
                 }
-                for (domain, lane) in self.shared.line.go(room) {
-                    self.offer(&domain, lane, Ask::Due);
+                for (domain, lane, ask) in self.shared.line.go(room) {
+                    self.offer(&domain, lane, ask);
                 }
                 tokio::select! {
                     () = tokio::time::sleep(next.saturating_sub(ATTEND)) => {}

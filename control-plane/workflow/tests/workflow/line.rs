@@ -281,7 +281,8 @@ async fn names_that_wait_for_the_store_go_on_when_it_is_trusted() {
     let living = Living::begin(&world, "one");
     let domain = world.register("a.example.com").await;
     living.visit(&domain);
-    pass(&world, 300).await;
+    // Past the moment at which everyone who waits is looked at again.
+    pass(&world, 310).await;
     assert_eq!(world.ca.orders_for(&domain), 0);
     assert!(living.queue.turn(&domain).unwrap().detail.contains("sealwax doctor"));
     world.trusted.store(true, Ordering::SeqCst);
