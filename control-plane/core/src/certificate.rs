@@ -1,4 +1,13 @@
-//! Certificates: what is known about one, and whether it may be served.
+//! Certificates: what is known about one, and whether it may be served. What comes from outside is
+//! read by [`read_pair`] and [`read_chain`], and by nothing else.
+
+mod blocks;
+mod error;
+mod fitness;
+mod key;
+mod material;
+mod path;
+mod signature;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -9,8 +18,14 @@ use sealwax_protocol::DomainName;
 use serde::{Deserialize, Serialize};
 use x509_parser::prelude::{FromDer as _, GeneralName, ParsedExtension, X509Certificate};
 
+use crate::pem::certificate_pem;
 use crate::secret::PrivateKey;
 use crate::timestamp::{Span, Timestamp};
+
+pub use blocks::TEXT_BYTES_MAX;
+pub use error::{ChainError, KeyError};
+pub use key::{in_pkcs8, read_key};
+pub use material::{Note, Read, read_chain, read_pair};
 
 /// Most certificates in a chain: real ones have two to four.
 pub const CHAIN_CERTIFICATES_MAX: usize = 8;
@@ -60,7 +75,8 @@ pub struct CertificateFacts {
 }
 
 impl Chain {
-    /// Takes a PEM text over. Bounded by [`CHAIN_BYTES_MAX`].
+    /// Takes a PEM text over as it is, as the store holds it. Bounded by [`CHAIN_BYTES_MAX`]. A
+    /// text from anywhere else goes through [`read_chain`].
     ///
     /// # Errors
     /// [`ChainError::TooLarge`].
@@ -77,6 +93,16 @@ impl Chain {
         &self.0
     }
 
+    /// The same, written anew: what was stored before texts were read at the border may hold
+    /// anything beside its certificates.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn normal(&self) -> Result<Self, ChainError> {
+        let certificates = self.certificates()?;
+        Self::from_pem(certificates.iter().map(|der| certificate_pem(der)).collect())
+    }
+
     /// The leaf in DER.
     ///
     /// # Errors
@@ -86,7 +112,7 @@ impl Chain {
         Ok(first.to_vec())
     }
 
-    fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, ChainError> {
+    pub(crate) fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, ChainError> {
         let found: Vec<_> = CertificateDer::pem_slice_iter(self.0.as_bytes())
             .take(CHAIN_CERTIFICATES_MAX + 1)
             .collect::<Result<_, _>>()
@@ -114,7 +140,8 @@ impl CertificateFacts {
 }
 
 /// Checks that a chain may be served for a domain with this key: it parses and is in order, the
-/// leaf is valid now, covers the name, and matches the key. Every certificate passes here before
+/// leaf is of a kind that Envoy loads and clients take, is valid now, covers the name, and matches
+/// the key. Every certificate passes here before
 /// it is stored and again before it is served.
 ///
 /// # Errors
@@ -130,6 +157,9 @@ pub fn verify(
     check_order(&certificates)?;
     let leaf = certificates.first().ok_or(ChainError::Empty)?;
     let facts = read_leaf(leaf, source)?;
+    if facts.sans.is_empty() {
+        return Err(ChainError::NoNames);
+    }
     if !facts.sans.iter().any(|san| covers(san, domain)) {
         return Err(ChainError::WrongName { domain: domain.clone(), sans: facts.sans });
     }
@@ -139,6 +169,7 @@ pub fn verify(
     if now >= facts.not_after {
         return Err(ChainError::Expired(facts.not_after));
     }
+    fitness::check(&parse(leaf)?)?;
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.expose()).clone_key());
     CertifiedKey::from_der(certificates, key, &rustls::crypto::aws_lc_rs::default_provider())
         .map_err(|error| ChainError::KeyMismatch(error.to_string()))?;
@@ -169,9 +200,11 @@ fn check_order(certificates: &[CertificateDer<'_>]) -> Result<(), ChainError> {
 }
 
 fn parse<'a>(der: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, ChainError> {
-    X509Certificate::from_der(der)
-        .map(|(_, certificate)| certificate)
-        .map_err(|error| ChainError::Unreadable(error.to_string()))
+    match X509Certificate::from_der(der) {
+        Ok(([], certificate)) => Ok(certificate),
+        Ok(_) => Err(ChainError::Unreadable("bytes after the end of a certificate".to_owned())),
+        Err(error) => Err(ChainError::Unreadable(error.to_string())),
+    }
 }
 
 fn read_leaf(
@@ -225,41 +258,6 @@ fn hex(bytes: &[u8]) -> String {
         }
         text
     })
-}
-
-/// Why a chain may not be served.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ChainError {
-    /// No certificate in it.
-    #[error("the chain has no certificate")]
-    Empty,
-    /// Over a bound.
-    #[error("the chain is larger than 64 KiB or longer than 8 certificates")]
-    TooLarge,
-    /// Not PEM or not X.509.
-    #[error("the chain cannot be read: {0}")]
-    Unreadable(String),
-    /// Each certificate must be issued by the one after it.
-    #[error("the chain is out of order: each certificate must be followed by its issuer")]
-    OutOfOrder,
-    /// The leaf does not name the domain.
-    #[error("the certificate covers {sans:?}, not {domain}")]
-    WrongName {
-        /// The domain asked for.
-        domain: DomainName,
-        /// What it covers.
-        sans: Vec<String>,
-    },
-    /// From the future.
-    #[error("the certificate is valid only from {0}")]
-    NotYetValid(Timestamp),
-    /// From the past.
-    #[error("the certificate expired at {0}")]
-    Expired(Timestamp),
-    /// The key is not the leaf's.
-    #[error("the private key does not fit the certificate: {0}")]
-    KeyMismatch(String),
 }
 
 #[cfg(test)]
