@@ -48,7 +48,7 @@ pub use advice::{Advice, caa_name, caa_of};
 pub use batch::LINE_BYTES_MAX;
 pub use batch::{BatchLine, BatchResult};
 pub use campaign::{CampaignBody, CampaignView};
-pub use certificate::Exported;
+pub use certificate::{Exported, ImportedView};
 pub use departures::DeparturesView;
 pub use domains::RegistrationBody;
 pub use explain::{Explanation, Moment, PreflightView, SightingView};

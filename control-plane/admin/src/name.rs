@@ -9,11 +9,35 @@ const NAME_BYTES_MAX: usize = 1024;
 /// how every other part knows it.
 ///
 /// # Errors
-/// Which rule it breaks.
+/// Which rule it breaks, and the name that was probably meant where there is one in it.
 pub fn parse_name(text: &str) -> Result<DomainName, NameError> {
     if text.len() > NAME_BYTES_MAX {
         return Err(NameError::Name(DomainNameError::TooLong));
     }
+    read(text).map_err(|error| meant(text).map_or(error, NameError::Meant))
+}
+
+/// The name within what was pasted: an address from a browser, one with a port, a mail address.
+fn meant(text: &str) -> Option<DomainName> {
+    let text = text.trim();
+    let (scheme, rest) =
+        text.split_once("://").map_or((None, text), |(one, rest)| (Some(one), rest));
+    let rest = rest.strip_prefix("//").unwrap_or(rest);
+    let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
+    let (authority, after) = rest.split_at_checked(end)?;
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    let host =
+        host.rsplit_once(':').filter(|(_, port)| is_port(port)).map_or(host, |(host, _)| host);
+    // A path alone, as of a file, names nothing.
+    let bare = scheme.is_none() && host == authority && after.is_empty() && host == text;
+    if bare || host.is_empty() {
+        return None;
+    }
+    read(host.trim()).ok()
+}
+
+fn read(text: &str) -> Result<DomainName, NameError> {
     if text.is_ascii() {
         return Ok(DomainName::parse(text)?);
     }
@@ -22,9 +46,14 @@ pub fn parse_name(text: &str) -> Result<DomainName, NameError> {
 }
 
 /// Why a text is not a name that can be registered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NameError {
+    /// A name with something around it.
+    #[error(
+        "this is more than a domain name; did you mean {0}? Give the name alone, without scheme, port and path"
+    )]
+    Meant(DomainName),
     /// No host name.
     #[error(transparent)]
     Name(#[from] DomainNameError),
@@ -42,6 +71,31 @@ mod tests {
         assert_eq!(parse_name("Bücher.example").unwrap().as_str(), "xn--bcher-kva.example");
         assert_eq!(parse_name("ＡＢＣ。example").unwrap().as_str(), "abc.example");
         assert_eq!(parse_name("BLOG.example.com.").unwrap().as_str(), "blog.example.com");
+    }
+
+    #[test]
+    fn of_what_was_pasted_the_name_is_told() {
+        let shop = DomainName::parse("shop.example.com").unwrap();
+        for pasted in [
+            "https://shop.example.com/",
+            "HTTPS://Shop.example.com",
+            "shop.example.com:443",
+            "shop.example.com/path?x=1",
+            "//shop.example.com",
+            "https://user:secret@shop.example.com:8443/a#b",
+            "info@shop.example.com",
+            " shop.example.com ",
+            "https://shop.example.com./",
+        ] {
+            let refused = parse_name(pasted).unwrap_err();
+            assert_eq!(refused, NameError::Meant(shop.clone()), "{pasted}");
+            assert!(refused.to_string().contains("did you mean shop.example.com?"), "{refused}");
+        }
+        let bücher = parse_name("https://bücher.example/").unwrap_err();
+        assert!(bücher.to_string().contains("xn--bcher-kva.example"), "{bücher}");
+        for address in ["https://127.0.0.1/", "127.0.0.1:443", "[::1]:443", "::1"] {
+            assert_eq!(parse_name(address), Err(NameError::Name(DomainNameError::IpAddress)));
+        }
     }
 
     #[test]

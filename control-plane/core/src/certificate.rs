@@ -1,6 +1,7 @@
 //! Certificates: what is known about one, and whether it may be served. What comes from outside is
 //! read by [`read_pair`] and [`read_chain`], and by nothing else.
 
+mod better;
 mod blocks;
 mod error;
 mod fitness;
@@ -8,6 +9,7 @@ mod key;
 mod material;
 mod path;
 mod signature;
+mod trust;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -22,10 +24,12 @@ use crate::pem::certificate_pem;
 use crate::secret::PrivateKey;
 use crate::timestamp::{Span, Timestamp};
 
+pub use better::{Candidate, Kept, kept};
 pub use blocks::TEXT_BYTES_MAX;
 pub use error::{ChainError, KeyError};
 pub use key::{in_pkcs8, read_key};
 pub use material::{Note, Read, read_chain, read_pair};
+pub use trust::Trust;
 
 /// Most certificates in a chain: real ones have two to four.
 pub const CHAIN_CERTIFICATES_MAX: usize = 8;
@@ -126,10 +130,24 @@ impl Chain {
 }
 
 impl CertificateFacts {
+    /// What the leaf of a chain says, whoever it is for.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn of(chain: &Chain, source: CertificateSource) -> Result<Self, ChainError> {
+        read_leaf(chain.certificates()?.first().ok_or(ChainError::Empty)?, source)
+    }
+
     /// How long the certificate is valid in all.
     #[must_use]
     pub const fn lifetime(&self) -> Span {
         self.not_after.since(self.not_before)
+    }
+
+    /// It is for this name, by itself or as a wildcard.
+    #[must_use]
+    pub fn covers(&self, domain: &DomainName) -> bool {
+        self.sans.iter().any(|san| covers(san, domain))
     }
 
     /// Valid at this moment.
@@ -160,7 +178,7 @@ pub fn verify(
     if facts.sans.is_empty() {
         return Err(ChainError::NoNames);
     }
-    if !facts.sans.iter().any(|san| covers(san, domain)) {
+    if !facts.covers(domain) {
         return Err(ChainError::WrongName { domain: domain.clone(), sans: facts.sans });
     }
     if now + NOT_BEFORE_SKEW < facts.not_before {

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use rustls_pki_types::PrivatePkcs8KeyDer;
-use rustls_pki_types::pem::PemObject as _;
-use sealwax_core::certificate::{CertificateFacts, CertificateSource, Chain, ChainError, verify};
+use sealwax_core::certificate::{
+    Candidate, CertificateFacts, CertificateSource, Chain, ChainError, Kept, KeyError, Note, Trust,
+    kept, read_pair, verify,
+};
 use sealwax_core::issuer::{IssueError, Issuer};
 use sealwax_core::secret::{SealError, SealPlace, Sealer};
 use sealwax_core::store::{
@@ -16,7 +17,6 @@ use sealwax_core::{
     notice, schedule, watch,
 };
 use sealwax_protocol::DomainName;
-use zeroize::Zeroizing;
 
 use crate::Announcer;
 
@@ -42,25 +42,49 @@ pub struct Certificates {
     pub notifier: Arc<dyn Notifier>,
 }
 
+/// A certificate as someone brings it along.
+#[derive(Clone, Copy)]
+pub struct Brought<'a> {
+    /// PEM in any shape; what is beside the certificates is not kept.
+    pub chain_pem: &'a str,
+    /// The leaf's private key in PEM: PKCS#8, PKCS#1 or SEC 1.
+    pub key_pem: &'a str,
+    /// The configured issuer whose account ordered it.
+    pub ordered_from: Option<&'a str>,
+    /// It takes the place of whatever is there, better or not.
+    pub replace: bool,
+    /// Everything is checked and nothing is written.
+    pub dry_run: bool,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    /// The record; with a dry run, what it would have become.
+    pub record: DomainRecord,
+    /// What was left out of the chain, and what is missing.
+    pub notes: Vec<Note>,
+}
+
 impl Certificates {
     /// Puts a certificate in place that was brought along, and registers the domain if nobody
     /// did. It is served from now on and never renewed by itself, unless the account of a
     /// configured issuer ordered it: then it is as if it had been ordered here.
     ///
     /// # Errors
-    /// Chain, key and name do not fit together, there is no such issuer, or the store.
+    /// Chain, key and name do not fit together, there is no such issuer, the one that is served is
+    /// better, or the store.
     pub async fn import(
         &self,
         domain: &DomainName,
-        chain_pem: &str,
-        key_pem: &str,
-        ordered_from: Option<&str>,
-    ) -> Result<DomainRecord, CertificateError> {
+        brought: Brought<'_>,
+    ) -> Result<Imported, CertificateError> {
         let now = self.clock.now();
-        let chain = Chain::from_pem(chain_pem.to_owned())?;
-        let key = read_key(key_pem)?;
+        let (read, key) = read_pair(brought.chain_pem.as_bytes(), brought.key_pem.as_bytes())?;
+        let (chain, notes) = (read.chain, read.notes);
+        let trust = Trust::of(&chain);
         let facts = verify(&chain, &key, domain, now, CertificateSource::Imported)?;
-        let facts = match ordered_from {
+        let facts = match brought.ordered_from {
             None => facts,
             Some(issuer) if self.issuers.iter().any(|one| one.name() == issuer) => {
                 ordered(facts, issuer, domain)
@@ -71,7 +95,10 @@ impl Certificates {
         let stored = StoredCertificate { chain, key: sealed };
         let detail = format!("serial {}, valid until {}", facts.serial, facts.not_after);
         for _ in 0..RELOADS_MAX {
-            let (record, expected) = match self.load(domain).await? {
+            let entry = self.load(domain).await?;
+            let held = entry.as_ref().and_then(|entry| entry.certificate.as_ref());
+            let held = held.map(|held| Trust::of(&held.chain));
+            let (record, expected) = match entry {
                 Some(Entry { stored, .. }) if stored.record.removed => {
                     let version = Expected::Version(stored.version);
                     let said = Registration::default();
@@ -93,14 +120,26 @@ impl Certificates {
                 Some(issuer) => ordered(facts.clone(), issuer, domain),
                 None => facts.clone(),
             };
+            if let (Some(there), Some(trust_there), false) =
+                (&record.certificate, held, brought.replace)
+            {
+                let there = Candidate { facts: there, trust: trust_there };
+                let offered = Candidate { facts: &facts, trust };
+                if let Some(why) = kept(&there, &offered, now) {
+                    return Err(CertificateError::Kept { domain: domain.clone(), why });
+                }
+            }
             let watch = watch::begun(&facts, now, &*self.jitter);
             let mut record = apply::imported(record, facts);
             record.watch = watch;
+            if brought.dry_run {
+                return Ok(Imported { record, notes });
+            }
             let happened = event(now, "certificate.imported", detail.clone());
             let replace = CertificateChange::Replace(stored.clone());
             if let Some(record) = self.write(record, expected, happened, replace).await? {
                 self.announcer.changed(domain);
-                return Ok(record);
+                return Ok(Imported { record, notes });
             }
         }
         Err(CertificateError::Contended(domain.clone()))
@@ -207,11 +246,12 @@ fn ordered(facts: CertificateFacts, issuer: &str, domain: &DomainName) -> Certif
     }
 }
 
-/// A private key from PKCS#8 in PEM.
+/// A private key from PEM in any form.
+///
+/// # Errors
+/// There is none, or none that can be used.
 pub fn read_key(pem: &str) -> Result<PrivateKey, CertificateError> {
-    let key = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes());
-    let key = key.map_err(|_| CertificateError::Key)?;
-    Ok(PrivateKey::new(Zeroizing::new(key.secret_pkcs8_der().to_vec())))
+    Ok(sealwax_core::certificate::read_key(pem.as_bytes())?)
 }
 
 fn event(at: Timestamp, kind: &str, detail: String) -> LifecycleEvent {
@@ -224,12 +264,17 @@ pub enum CertificateError {
     /// Chain, key and name do not fit together.
     #[error(transparent)]
     Chain(#[from] ChainError),
-    /// The key is not PKCS#8.
-    #[error(
-        "the key is not PKCS#8 in PEM (BEGIN PRIVATE KEY); convert it with: \
-         openssl pkcs8 -topk8 -nocrypt -in KEY"
-    )]
-    Key,
+    /// There is no private key that can be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// What is served is better.
+    #[error("{domain} keeps its certificate: {why}; replace=true replaces it all the same")]
+    Kept {
+        /// The domain.
+        domain: DomainName,
+        /// In what it is better.
+        why: Kept,
+    },
     /// There is no certificate.
     #[error("{0} has no certificate")]
     None(DomainName),

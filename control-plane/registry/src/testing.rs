@@ -109,10 +109,19 @@ pub fn over(store: Arc<dyn Store>, clock: &Arc<dyn Clock>) -> Certificates {
 /// When the library cannot make one.
 #[must_use]
 pub fn made(name: &str) -> (String, String) {
+    made_for(name, 90)
+}
+
+/// The same, valid for some days.
+///
+/// # Panics
+/// When the library cannot make one.
+#[must_use]
+pub fn made_for(name: &str, days: i64) -> (String, String) {
     let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
     let moment = |secs| time::OffsetDateTime::from_unix_timestamp(secs).unwrap();
     let now = NOW;
-    (params.not_before, params.not_after) = (moment(now), moment(now + 90 * 86_400));
+    (params.not_before, params.not_after) = (moment(now), moment(now + days * 86_400));
     let key = KeyPair::generate().unwrap();
     (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
 }

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use instant_acme::RevocationRequest;
 use rustls::pki_types::CertificateDer;
+use sealwax_core::certificate::read_chain;
 use sealwax_core::issuer::{IssueError, OrderChallenge, OrderRequest, OrderStatus, OrderView};
 use sealwax_core::{Chain, Span};
 use serde_json::{Value, json};
@@ -145,10 +146,15 @@ impl AcmeIssuer {
         let url = order.body.certificate;
         let url = url.ok_or_else(|| missing("a valid order without a certificate"))?;
         let answer = self.post(&account, Step::Certificate, &url, None).await?;
-        let pem = String::from_utf8(answer.body.into());
-        let pem = pem.map_err(|_| missing("the certificate is no text"))?;
-        let chain = Chain::from_pem(pem);
-        Ok(chain.map_err(|error| IssueError::Protocol { detail: error.to_string() })?)
+        // CAs have dialects of PEM, and one has been seen to append a key: only what is read is
+        // kept.
+        let read = read_chain(&answer.body)
+            .map_err(|error| IssueError::Protocol { detail: error.to_string() })?;
+        if !read.notes.is_empty() {
+            let notes: Vec<_> = read.notes.iter().map(ToString::to_string).collect();
+            tracing::info!(issuer = %self.settings.name, notes = %notes.join("; "), "the CA's chain");
+        }
+        Ok(read.chain)
     }
 
     pub(super) async fn relinquish_once(&self, order_url: &str) -> Result<(), Failed> {

@@ -121,6 +121,7 @@ impl AdminClient {
                 "{} wants the admin token: give it with --token-file or {TOKEN_VARIABLE}",
                 self.server
             )),
+            StatusCode::CONFLICT => Failed { conflict: true, ..Failed::new(detail) },
             _ => Failed::new(detail),
         })
     }

@@ -16,24 +16,26 @@ pub(super) struct Failed {
     /// Nothing more to say if empty: each line was said already.
     pub(super) message: String,
     pub(super) code: u8,
+    /// The control plane would do it if it were said more plainly (409 Conflict).
+    pub(super) conflict: bool,
 }
 
 impl Failed {
     pub(super) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), code: FAILED }
+        Self { message: message.into(), code: FAILED, conflict: false }
     }
 
     pub(super) fn usage(message: impl Into<String>) -> Self {
-        Self { message: message.into(), code: USAGE }
+        Self { message: message.into(), code: USAGE, conflict: false }
     }
 
     pub(super) fn not_found(message: impl Into<String>) -> Self {
-        Self { message: message.into(), code: NOT_FOUND }
+        Self { message: message.into(), code: NOT_FOUND, conflict: false }
     }
 
     /// Everything was said already.
     pub(super) const fn said(code: u8) -> Self {
-        Self { message: String::new(), code }
+        Self { message: String::new(), code, conflict: false }
     }
 }
 

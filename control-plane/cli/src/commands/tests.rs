@@ -18,6 +18,8 @@ use sealwax_registry::{Announcer, Registry, Rules};
 use sealwax_telemetry::feed::Feed;
 use sealwax_web::{Connections, serve};
 
+mod imports;
+
 #[derive(Clone, Default)]
 struct Shared(Arc<Mutex<Vec<u8>>>);
 

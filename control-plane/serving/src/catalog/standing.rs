@@ -7,7 +7,7 @@ use sealwax_core::certificate::{CertificateFacts, verify};
 use sealwax_core::record::{DomainRecord, DomainState, Work};
 use sealwax_core::secret::{SealPlace, Sealer};
 use sealwax_core::store::{Entry, StoredCertificate};
-use sealwax_core::{Cause, PrivateKey, Timestamp, departure};
+use sealwax_core::{Cause, Chain, PrivateKey, Timestamp, departure};
 use sealwax_protocol::DomainName;
 use sealwax_xds::{Importance, ServedCertificate};
 use zeroize::Zeroizing;
@@ -152,7 +152,9 @@ async fn open(
     let mut facts = verify(&certificate.chain, &key, domain, checked_at, known.source)
         .map_err(|error| error.to_string())?;
     facts.renew_at = known.renew_at;
-    let served = encode(domain, certificate, &key).map_err(|error| error.to_string())?;
+    // What an older version stored may hold more than certificates.
+    let chain = certificate.chain.normal().map_err(|error| error.to_string())?;
+    let served = encode(domain, &chain, &key).map_err(|error| error.to_string())?;
     let served = served.with_importance(importance(record));
     let bytes = certificate.chain.pem().len() + 2 * key.expose().len();
     let parked = departure::is_parked(record);
@@ -174,11 +176,11 @@ fn importance(record: &DomainRecord) -> Importance {
 
 fn encode(
     domain: &DomainName,
-    certificate: &StoredCertificate,
+    chain: &Chain,
     key: &PrivateKey,
 ) -> Result<ServedCertificate, sealwax_xds::SecretError> {
     let pem = key_pem(key);
-    ServedCertificate::new(domain, certificate.chain.pem().as_bytes(), &pem)
+    ServedCertificate::new(domain, chain.pem().as_bytes(), &pem)
 }
 
 /// PKCS#8 in PEM (RFC 7468 section 10), the only form Envoy reads inline.

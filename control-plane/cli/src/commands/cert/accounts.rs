@@ -8,9 +8,9 @@ use zeroize::Zeroizing;
 
 use super::super::client::AdminClient;
 use super::super::domains::NO_BODY;
-use super::super::exit::{DONE, FAILED, Failed, worst};
+use super::super::exit::{DONE, Failed, worst};
 use super::super::output::remark;
-use super::sources::Bundle;
+use super::bundle::Bundle;
 use sealwax_admin::{AccountView, IssuersView};
 
 /// An account as a program keeps it.
@@ -32,6 +32,8 @@ pub(super) enum Directory {
     Url(String),
     /// What Caddy makes of it for a folder's name.
     Caddy(String),
+    /// All that is known is the account's URL: it is with the CA at the same host.
+    Account(String),
 }
 
 impl Directory {
@@ -39,8 +41,15 @@ impl Directory {
         match self {
             Self::Url(url) => url == directory,
             Self::Caddy(folder) => *folder == caddy_folder(directory),
+            Self::Account(url) => origin(url).is_some() && origin(url) == origin(directory),
         }
     }
+}
+
+/// Host and port of a URL.
+fn origin(url: &str) -> Option<(String, Option<u16>)> {
+    let url = url::Url::parse(url).ok()?;
+    Some((url.host_str()?.to_owned(), url.port_or_known_default()))
 }
 
 fn caddy_folder(directory: &str) -> String {
@@ -122,7 +131,7 @@ pub(super) async fn take(
             }
             Err(Failed { message, .. }) => {
                 let message = format!("account {}: {message}", account.mark);
-                failed(&mut taken, Failed { message, code: FAILED });
+                failed(&mut taken, Failed::new(message));
             }
         }
     }

@@ -1,22 +1,24 @@
 //! Where other programs keep their ACME accounts.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
-use rustls_pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer};
+use rustls_pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivateSec1KeyDer};
 use serde::Deserialize;
+use serde_json::Value;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::super::arguments::CertSource;
 use super::super::exit::Failed;
 use super::accounts::{Directory, Found};
-use super::sources::files;
+use super::sources::{files, traefik};
 use super::{key, read};
 
 /// It has one account.
 pub(super) const AUTO_SSL: &str = "auto-ssl";
+/// It has one account too.
+pub(super) const DEHYDRATED: &str = "dehydrated";
 
 /// The accounts a program keeps, in the order of their files' names; none where there is nothing.
 pub(super) fn find(from: CertSource, path: &Path) -> Vec<Result<Found, Failed>> {
@@ -36,7 +38,19 @@ pub(super) fn find(from: CertSource, path: &Path) -> Vec<Result<Found, Failed>> 
             // The file storage is two folders below what else it keeps.
             let own = below("letsencrypt/accounts", |name| name == "account_key.pem");
             let above = below("../../letsencrypt/accounts", |name| name == "account_key.pem");
-            own.iter().chain(&above).map(|file| dehydrated(file)).collect()
+            own.iter().chain(&above).map(|file| dehydrated(file, AUTO_SSL)).collect()
+        }
+        CertSource::Dehydrated => {
+            let keys = below("accounts", |name| name == "account_key.pem");
+            keys.iter().map(|file| dehydrated(file, DEHYDRATED)).collect()
+        }
+        CertSource::AcmeSh => {
+            let keys = below("ca", |name| name == "account.key");
+            keys.iter().map(|file| acme_sh(path, file)).collect()
+        }
+        CertSource::Lego => {
+            let keys = below("accounts", |name| name.ends_with(".key"));
+            keys.iter().map(|file| lego(path, file)).collect()
         }
     }
 }
@@ -105,7 +119,7 @@ fn certbot(root: &Path, file: &Path) -> Result<Found, Failed> {
     Ok(Found {
         mark,
         directory: Directory::Url(format!("https://{ca}")),
-        key: key.map_err(odd)?,
+        key: key.map_err(|error| odd(&error))?,
         url: told.map(|told| told.uri),
     })
 }
@@ -117,7 +131,7 @@ struct CaddyAccount {
 
 fn caddy(root: &Path, file: &Path) -> Result<Found, Failed> {
     let odd = |said: &str| Failed::new(format!("{}: {said}", file.display()));
-    let key = key::as_pkcs8(&read(file)?).map_err(odd)?;
+    let key = key::as_pkcs8(&read(file)?).map_err(|error| odd(&error))?;
     let ca = file.strip_prefix(root.join("acme")).ok().and_then(|rest| rest.iter().next());
     let ca = ca.and_then(|ca| ca.to_str()).ok_or_else(|| odd("its folder's name is not text"))?;
     let told = read(&file.with_extension("json")).ok();
@@ -131,49 +145,44 @@ fn caddy(root: &Path, file: &Path) -> Result<Found, Failed> {
 }
 
 #[derive(Deserialize)]
-struct Resolver {
-    #[serde(rename = "Account")]
-    account: Option<TraefikAccount>,
-}
-
-#[derive(Deserialize)]
 struct TraefikAccount {
     #[serde(rename = "Registration")]
     registration: Option<CertbotRegistration>,
     #[serde(rename = "PrivateKey")]
-    private_key: String,
+    private_key: Option<String>,
+}
+
+fn traefik_account(place: &str, name: &str, account: Value) -> Result<Found, Failed> {
+    let odd = |said: &str| Failed::new(format!("{place}: resolver {name:?}: {said}"));
+    let account: TraefikAccount =
+        serde_json::from_value(account).map_err(|_| odd("its account cannot be read"))?;
+    let url = account.registration.map(|told| told.uri);
+    let url = url.filter(|url| !url.is_empty());
+    let url = url.ok_or_else(|| odd("its account is registered nowhere"))?;
+    let text = Zeroizing::new(account.private_key.unwrap_or_default());
+    let der = BASE64_STANDARD.decode(text.as_bytes()).map(Zeroizing::new);
+    let der = der.map_err(|_| odd("its account's key is not base64"))?;
+    // Traefik keeps what the key's kind is called by elsewhere: RSA as PKCS#1, else as SEC 1.
+    let pkcs1 = key::in_pkcs8(&PrivateKeyDer::Pkcs1(PrivatePkcs1KeyDer::from(der.as_slice())));
+    let key = pkcs1
+        .or_else(|_| key::in_pkcs8(&PrivateKeyDer::Sec1(PrivateSec1KeyDer::from(der.as_slice()))));
+    Ok(Found {
+        mark: name.to_owned(),
+        directory: Directory::Account(url.clone()),
+        key: key.map_err(|error| odd(&error))?,
+        url: Some(url),
+    })
 }
 
 fn traefik(path: &Path) -> Vec<Result<Found, Failed>> {
-    let odd = |said: &str| Failed::new(format!("{}: {said}", path.display()));
-    let text = std::fs::read_to_string(path).map(Zeroizing::new).unwrap_or_default();
+    let place = path.display().to_string();
     // What it is not, the certificates' reader says.
-    let resolvers = serde_json::from_str::<BTreeMap<String, Resolver>>(&text).unwrap_or_default();
-    let kept = resolvers.into_iter().filter_map(|(name, resolver)| Some((name, resolver.account?)));
-    kept.map(|(name, account)| {
-        let url = account.registration.map(|told| told.uri);
-        let directory = url.as_deref().and_then(directory_of);
-        let directory = directory.ok_or_else(|| odd("an account in it is registered nowhere"))?;
-        let text = Zeroizing::new(account.private_key);
-        let der = BASE64_STANDARD.decode(text.as_bytes()).map(Zeroizing::new);
-        let der = der.map_err(|_| odd("an account's key in it is not base64"))?;
-        let key = key::in_pkcs8(&PrivateKeyDer::Pkcs1(PrivatePkcs1KeyDer::from(der.as_slice())));
-        Ok(Found { mark: name, directory, key: key.map_err(odd)?, url })
-    })
-    .collect()
-}
-
-/// Traefik keeps the account's URL and not the directory's: known for the CAs people use.
-fn directory_of(account: &str) -> Option<Directory> {
-    const KNOWN: [(&str, &str); 2] = [
-        ("https://acme-v02.api.letsencrypt.org/", "https://acme-v02.api.letsencrypt.org/directory"),
-        (
-            "https://acme-staging-v02.api.letsencrypt.org/",
-            "https://acme-staging-v02.api.letsencrypt.org/directory",
-        ),
-    ];
-    let known = KNOWN.iter().find(|(start, _)| account.starts_with(start));
-    known.map(|(_, directory)| Directory::Url((*directory).to_owned()))
+    let resolvers = traefik::resolvers(path).unwrap_or_default();
+    let accounts = resolvers.into_iter().filter_map(|(name, mut resolver)| {
+        let account = traefik::part(&mut resolver, "account").filter(|found| !found.is_null())?;
+        Some(traefik_account(&place, &name, account))
+    });
+    accounts.collect()
 }
 
 #[derive(Deserialize)]
@@ -181,10 +190,10 @@ struct DehydratedAccount {
     url: Option<String>,
 }
 
-/// lua-resty-auto-ssl orders with dehydrated.
-fn dehydrated(file: &Path) -> Result<Found, Failed> {
+/// lua-resty-auto-ssl orders with dehydrated too.
+fn dehydrated(file: &Path, mark: &str) -> Result<Found, Failed> {
     let odd = |said: &str| Failed::new(format!("{}: {said}", file.display()));
-    let key = key::as_pkcs8(&read(file)?).map_err(odd)?;
+    let key = key::as_pkcs8(&read(file)?).map_err(|error| odd(&error))?;
     let folder = file.parent().ok_or_else(|| odd("it is in no folder"))?;
     let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let directory = BASE64_URL_SAFE_NO_PAD.decode(name).ok();
@@ -193,11 +202,52 @@ fn dehydrated(file: &Path) -> Result<Found, Failed> {
     let told = read(&folder.join("account_id.json")).ok();
     let told = told.and_then(|text| serde_json::from_str::<DehydratedAccount>(&text).ok());
     Ok(Found {
-        mark: AUTO_SSL.to_owned(),
+        mark: mark.to_owned(),
         directory: Directory::Url(directory.trim().to_owned()),
         key,
         url: told.and_then(|told| told.url),
     })
+}
+
+/// acme.sh: `ca/HOST/PATH…/account.key`, with the account's URL in `ca.conf` beside it.
+fn acme_sh(root: &Path, file: &Path) -> Result<Found, Failed> {
+    let odd = |said: &str| Failed::new(format!("{}: {said}", file.display()));
+    let key = key::as_pkcs8(&read(file)?).map_err(|error| odd(&error))?;
+    let ca = file.parent().and_then(|ca| ca.strip_prefix(root.join("ca")).ok());
+    let ca = ca.and_then(Path::to_str).ok_or_else(|| odd("its folder's name is not text"))?;
+    let directory = format!("https://{ca}");
+    let told = read(&file.with_file_name("ca.conf")).ok();
+    let url = told.and_then(|text| setting(&text, "ACCOUNT_URL"));
+    Ok(Found { mark: directory.clone(), directory: Directory::Url(directory), key, url })
+}
+
+/// A value of a file of shell variables.
+pub(super) fn setting(text: &str, name: &str) -> Option<String> {
+    let lines = text.lines().filter_map(|line| line.split_once('='));
+    let value = lines.filter(|(key, _)| key.trim() == name).map(|(_, value)| value).last()?;
+    let value = value.trim().trim_matches(['\'', '"']);
+    (!value.is_empty()).then(|| value.to_owned())
+}
+
+#[derive(Deserialize)]
+struct LegoAccount {
+    registration: Option<CertbotRegistration>,
+}
+
+/// lego: `accounts/HOST/EMAIL/keys/EMAIL.key`, with `account.json` one folder up.
+fn lego(root: &Path, file: &Path) -> Result<Found, Failed> {
+    let odd = |said: &str| Failed::new(format!("{}: {said}", file.display()));
+    let key = key::as_pkcs8(&read(file)?).map_err(|error| odd(&error))?;
+    let host = file.strip_prefix(root.join("accounts")).ok().and_then(|rest| rest.iter().next());
+    let host = host.and_then(|host| host.to_str());
+    let host = host.ok_or_else(|| odd("its folder's name is not text"))?;
+    let told = file.parent().and_then(Path::parent).map(|folder| folder.join("account.json"));
+    let told = told.and_then(|told| read(&told).ok());
+    let told = told.and_then(|text| serde_json::from_str::<LegoAccount>(&text).ok());
+    let url = told.and_then(|told| told.registration).map(|told| told.uri);
+    let url = url.ok_or_else(|| odd("its account is registered nowhere"))?;
+    let directory = Directory::Account(url.clone());
+    Ok(Found { mark: host.to_owned(), directory, key, url: Some(url) })
 }
 
 #[cfg(test)]
@@ -213,8 +263,10 @@ mod tests {
         );
         assert!(!Directory::Caddy("acme.zerossl.com-v2-dv90".to_owned()).is(known));
         let account = "https://acme-v02.api.letsencrypt.org/acme/acct/1";
-        assert_eq!(directory_of(account), Some(Directory::Url(known.to_owned())));
-        assert_eq!(directory_of("https://acme-v02.api.letsencrypt.org.evil.example/"), None);
+        assert!(Directory::Account(account.to_owned()).is(known));
+        let evil = "https://acme-v02.api.letsencrypt.org.evil.example/acme/acct/1";
+        assert!(!Directory::Account(evil.to_owned()).is(known));
+        assert!(!Directory::Account("no URL".to_owned()).is("no URL either"));
     }
 
     #[test]

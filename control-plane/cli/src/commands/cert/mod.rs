@@ -1,26 +1,26 @@
 //! `sealwax cert`: certificates that are served, brought along, or taken back.
 
 mod accounts;
+mod bundle;
 mod export;
+mod import;
 mod kept;
 mod key;
+mod plan;
 mod sources;
 
 use std::path::Path;
 
-use clap::ValueEnum as _;
 use http::Method;
-use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::arguments::{CertCommand, CertImport, CertSource, Names};
+use super::arguments::{CertCommand, Names};
 use super::client::AdminClient;
 use super::domains::NO_BODY;
 use super::exit::{DONE, Failed, Outcome, worst};
 use super::output::{Output, remark};
 use super::table::table;
 use sealwax_admin::{CertificateView, DomainView};
-use sources::Bundle;
 
 /// Largest chain or key file read, in bytes: real ones have some kilobytes.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -34,7 +34,7 @@ pub(super) async fn run(
 ) -> Outcome {
     match command {
         CertCommand::Show(names) => show(client, output, &names).await,
-        CertCommand::Import(from) => import(client, output, &from).await,
+        CertCommand::Import(from) => import::run(client, output, &from).await,
         CertCommand::Export(asked) => export::run(client, output, &asked).await,
         CertCommand::Revoke(names) => revoke(client, output, &names).await,
     }
@@ -64,68 +64,6 @@ async fn revoke(client: &AdminClient, output: &mut Output, names: &Names) -> Out
         shown.take(output, client.ask(Method::POST, &path, &[], NO_BODY).await)?;
     }
     shown.end(output)
-}
-
-#[derive(Serialize)]
-struct Brought<'a> {
-    chain_pem: &'a str,
-    key_pem: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ordered_from: Option<&'a str>,
-}
-
-async fn import(client: &AdminClient, output: &mut Output, asked: &CertImport) -> Outcome {
-    let bundles = match (asked.from.as_slice(), &asked.chain, &asked.key) {
-        ([program, path], None, None) => sources::find(source(program)?, Path::new(path))?,
-        ([], Some(chain), Some(key)) => vec![Ok(Bundle::read(chain, key)?)],
-        _ => return Err(Failed::usage("give --chain and --key, or --from PROGRAM PATH")),
-    };
-    if bundles.is_empty() {
-        return Err(Failed::not_found("there is no certificate there"));
-    }
-    let taken = match asked.from.as_slice() {
-        [program, path] => {
-            let found = kept::find(source(program)?, Path::new(path));
-            accounts::take(client, found, asked.take_account).await
-        }
-        _ => accounts::Taken::default(),
-    };
-    let mut shown = Shown { code: taken.code, ..Shown::default() };
-    for bundle in bundles {
-        let bundle = match bundle {
-            Ok(bundle) => bundle,
-            Err(failed) => {
-                shown.take(output, Err(failed))?;
-                continue;
-            }
-        };
-        for name in bundle.names.iter().filter(|name| wanted(&asked.domains, name)) {
-            let from = taken.issuer_of(&bundle);
-            shown.take(output, bring(client, &bundle, name, from).await)?;
-        }
-    }
-    shown.end(output)
-}
-
-fn source(program: &str) -> Result<CertSource, Failed> {
-    CertSource::from_str(program, false)
-        .map_err(|_| Failed::usage("--from: allowed: certbot, caddy, traefik, auto-ssl"))
-}
-
-fn wanted(domains: &[String], name: &str) -> bool {
-    domains.is_empty() || domains.iter().any(|domain| domain.eq_ignore_ascii_case(name))
-}
-
-async fn bring(
-    client: &AdminClient,
-    bundle: &Bundle,
-    name: &str,
-    ordered_from: Option<&str>,
-) -> Result<DomainView, Failed> {
-    let body = Brought { chain_pem: &bundle.chain, key_pem: &bundle.key, ordered_from };
-    let path = ["v1", "domains", name, "certificate"];
-    let brought = client.ask(Method::PUT, &path, &[], Some(&body)).await;
-    brought.map_err(|failed| Failed { message: format!("{name}: {}", failed.message), ..failed })
 }
 
 /// What came out of it, in order; one failure does not keep the others from being tried.
@@ -174,10 +112,20 @@ fn row(view: &DomainView) -> [String; 5] {
 
 /// A file's text; cleared when it is dropped, because it may be a key.
 fn read(path: &Path) -> Result<Zeroizing<String>, Failed> {
+    let bytes = read_bytes(path)?;
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let at = error.valid_up_to();
+        Failed::new(format!("{}: it is no text (byte {at})", path.display()))
+    })?;
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+/// A file as it is; cleared when it is dropped.
+fn read_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failed> {
     let odd = |said: String| Failed::new(format!("{}: {said}", path.display()));
     let size = std::fs::metadata(path).map_err(|error| odd(error.to_string()))?.len();
     if size > FILE_BYTES_MAX {
         return Err(odd("larger than 1 MiB".to_owned()));
     }
-    std::fs::read_to_string(path).map(Zeroizing::new).map_err(|error| odd(error.to_string()))
+    std::fs::read(path).map(Zeroizing::new).map_err(|error| odd(error.to_string()))
 }
