@@ -19,7 +19,7 @@ use super::problems::Refused;
 use super::{AdminApi, parse_name};
 use sealwax_config::parse_span;
 use sealwax_platform::view::{DomainView, EventsView, PageView};
-use sealwax_registry::Window;
+use sealwax_registry::{Terms, Window};
 use sealwax_web::{PROBLEM_JSON, Problem};
 
 /// Domains on a page when the caller does not say.
@@ -95,26 +95,46 @@ pub(super) fn malformed_body(said: impl Into<String>) -> Refused {
     Refused::new(StatusCode::BAD_REQUEST, "malformed-body", said)
 }
 
+/// On what terms a domain is registered.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RegisterQuery {
+    /// Only if it is this tenant's now; empty: only if it is nobody's or not registered.
+    if_tenant: Option<String>,
+    /// When it moves to another tenant, a certificate that the former one brought along stays. Its
+    /// key is the former tenant's: otherwise it is replaced by an issued one at once.
+    #[serde(default)]
+    keep_certificate: bool,
+}
+
 /// Registers a domain, or replaces what is said about it. Idempotent.
 #[utoipa::path(put, path = "/v1/domains/{domain}", tag = "domains",
-    params(("domain" = String, Path, description = "The domain; Unicode is converted to A-labels")),
+    params(("domain" = String, Path, description = "The domain; Unicode is converted to A-labels"),
+        RegisterQuery),
     request_body(content = Option<RegistrationBody>, content_type = "application/json"),
     responses(
         (status = 200, description = "It was registered before", body = DomainView),
         (status = 201, description = "It is registered now", body = DomainView),
+        (status = 409, description = "It is another tenant's than `if_tenant` says",
+            body = Problem, content_type = PROBLEM_JSON),
         Problem))]
 pub(super) async fn register(
     State(api): State<AdminApi>,
     Path(domain): Path<String>,
+    query: Result<Query<RegisterQuery>, QueryRejection>,
     body: Bytes,
 ) -> Result<Response, Refused> {
+    let Query(query) = query.map_err(malformed_query)?;
     let domain = parse_name(&domain)?;
     let said: RegistrationBody = if body.trim_ascii().is_empty() {
         RegistrationBody::default()
     } else {
         serde_json::from_slice(&body).map_err(|error| malformed_body(error.to_string()))?
     };
-    let put = api.registry.put(&domain, said.checked()?).await?;
+    let terms =
+        Terms { if_tenant: query.if_tenant.as_deref(), keep_certificate: query.keep_certificate };
+    let put = api.registry.put_on(&domain, said.checked()?, terms).await?;
     let view = Json(DomainView::from(&put.record));
     if put.created {
         let location = [(LOCATION, format!("/v1/domains/{domain}"))];

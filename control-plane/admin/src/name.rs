@@ -19,22 +19,18 @@ pub fn parse_name(text: &str) -> Result<DomainName, NameError> {
 
 /// The name within what was pasted: an address from a browser, one with a port, a mail address.
 fn meant(text: &str) -> Option<DomainName> {
-    let text = text.trim();
-    let (scheme, rest) =
-        text.split_once("://").map_or((None, text), |(one, rest)| (Some(one), rest));
+    let pasted = text.trim();
+    let rest = pasted.split_once("://").map_or(pasted, |(_, rest)| rest);
     let rest = rest.strip_prefix("//").unwrap_or(rest);
-    let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
-    let (authority, after) = rest.split_at_checked(end)?;
+    let authority = rest.split(['/', '?', '#', '\\']).next()?;
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
-    let host =
-        host.rsplit_once(':').filter(|(_, port)| is_port(port)).map_or(host, |(host, _)| host);
-    // A path alone, as of a file, names nothing.
-    let bare = scheme.is_none() && host == authority && after.is_empty() && host == text;
-    if bare || host.is_empty() {
-        return None;
-    }
-    read(host.trim()).ok()
+    let host = match host.rsplit_once(':') {
+        Some((host, port)) if is_port(port) => host,
+        Some(_) | None => host,
+    };
+    // Nothing was around it: what is wrong is the name itself.
+    (host != text).then(|| read(host).ok())?
 }
 
 fn read(text: &str) -> Result<DomainName, NameError> {

@@ -59,6 +59,9 @@ impl From<RegistryError> for Refused {
                 let detail = format!("{detail}; renew it all the same with force=true");
                 Self::new(StatusCode::CONFLICT, "not-due", detail)
             }
+            RegistryError::OtherTenant { .. } => {
+                Self::new(StatusCode::CONFLICT, "other-tenant", detail)
+            }
             RegistryError::Parked(_) => Self::new(StatusCode::CONFLICT, "parked", detail),
             RegistryError::Contended(_) => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "contended", detail).retry_after(1)

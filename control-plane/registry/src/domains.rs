@@ -1,6 +1,7 @@
 //! What operators and platforms do with domains: register, show, list, renew, remove.
 
 mod error;
+mod moves;
 mod together;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use sealwax_core::{
 use sealwax_protocol::{ChallengeToken, DomainName};
 
 pub use error::RegistryError;
+pub use moves::Terms;
 pub use together::Known;
 
 /// How often an operation starts anew because someone else wrote the record first.
@@ -96,6 +98,19 @@ impl Registry {
         domain: &DomainName,
         registration: Registration,
     ) -> Result<Put, RegistryError> {
+        self.put_on(domain, registration, Terms::default()).await
+    }
+
+    /// The same, on terms.
+    ///
+    /// # Errors
+    /// As [`Self::put`], and when it is another tenant's than the terms say.
+    pub async fn put_on(
+        &self,
+        domain: &DomainName,
+        registration: Registration,
+        terms: Terms<'_>,
+    ) -> Result<Put, RegistryError> {
         self.check(&registration)?;
         for _ in 0..RELOADS_MAX {
             let now = self.clock.now();
@@ -103,6 +118,9 @@ impl Registry {
             let trace = found.as_ref().filter(|stored| stored.record.removed).cloned();
             let before = found.filter(|stored| !stored.record.removed);
             let created = before.is_none();
+            let was = before.as_ref().map(|stored| &stored.record);
+            terms.check(domain, was)?;
+            let moved = moves::told(was, &registration);
             let expected = before
                 .as_ref()
                 .or(trace.as_ref())
@@ -112,11 +130,14 @@ impl Registry {
                 let record = before.map(|stored| stored.record).ok_or_else(|| gone(domain))?;
                 return Ok(Put { record, created });
             };
+            if let Some(was) = was.filter(|_| moved.is_some()) {
+                next = moves::moved(next, was, terms, now);
+            }
             // What the platform was not told yet about the one before.
             next.outbox.extend(trace.into_iter().flat_map(|stored| stored.record.outbox));
             let kind = if created { "domain.registered" } else { "domain.updated" };
             if let Some(record) =
-                self.write(next, expected, event(now, kind, String::new())).await?
+                self.write(next, expected, event(now, kind, moved.unwrap_or_default())).await?
             {
                 self.tell(&record);
                 return Ok(Put { record, created });

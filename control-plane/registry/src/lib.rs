@@ -8,4 +8,4 @@ mod domains;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
-pub use domains::{Announcer, Known, Put, Registry, RegistryError, Rules, Window};
+pub use domains::{Announcer, Known, Put, Registry, RegistryError, Rules, Terms, Window};

@@ -20,6 +20,10 @@ use crate::problem::Problem;
 const BACKDATED: Span = Span::from_secs(3600);
 /// How long the root and the intermediate are valid around the server's start.
 const AUTHORITY_YEARS: i64 = 20;
+/// Nobody's.
+const A_KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
+    MC4CAQAwBQYDK2VwBCIEIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n\
+    -----END PRIVATE KEY-----\n";
 /// Bytes of a chain that is too large for anyone.
 const HUGE_BYTES: usize = 1024 * 1024;
 
@@ -82,6 +86,8 @@ impl Authority {
             ChainFault::WrongName => format!("not-{}", wanted.name),
             ChainFault::None
             | ChainFault::Reversed
+            | ChainFault::Glued
+            | ChainFault::WithKey
             | ChainFault::WrongKey
             | ChainFault::Expired
             | ChainFault::Garbage
@@ -120,6 +126,8 @@ impl Authority {
             | ChainFault::Expired => {
                 format!("{leaf}{intermediate}")
             }
+            ChainFault::Glued => format!("{}{intermediate}", leaf.trim_end()),
+            ChainFault::WithKey => format!("{leaf}{intermediate}{A_KEY}"),
             ChainFault::Reversed => format!("{intermediate}{leaf}"),
             ChainFault::Garbage => "this is not a certificate".to_owned(),
             ChainFault::Huge => leaf.repeat(HUGE_BYTES / leaf.len().max(1)),

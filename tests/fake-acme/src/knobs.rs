@@ -96,6 +96,10 @@ pub enum ChainFault {
     None,
     /// The issuer comes first.
     Reversed,
+    /// No line end between the certificates.
+    Glued,
+    /// A private key comes after them.
+    WithKey,
     /// The leaf is for another name.
     WrongName,
     /// The leaf is for another key.

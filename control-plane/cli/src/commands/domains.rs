@@ -28,8 +28,11 @@ impl From<Registration> for RegistrationBody {
 
 pub(super) async fn add(client: &AdminClient, output: &mut Output, add: Add) -> Outcome {
     let body = RegistrationBody::from(add.registration);
+    let keep = add.keep_certificate.then(|| ("keep_certificate", "true".to_owned()));
+    let if_tenant = add.if_tenant.map(|tenant| ("if_tenant", tenant));
+    let query: Vec<_> = keep.into_iter().chain(if_tenant).collect();
     each(output, &add.names, async |domain| {
-        client.ask(Method::PUT, &["v1", "domains", domain], &[], Some(&body)).await
+        client.ask(Method::PUT, &["v1", "domains", domain], &query, Some(&body)).await
     })
     .await
 }

@@ -81,7 +81,6 @@ mod tests {
     use super::*;
     use crate::certificate::CertificateSource;
 
-    const NOW: Timestamp = Timestamp::from_secs(1_000_000);
     const DAY: i64 = 86_400;
 
     fn facts(mark: &str, days: i64, renews: Option<i64>) -> CertificateFacts {
@@ -105,7 +104,7 @@ mod tests {
         (other, theirs): (&CertificateFacts, Trust),
     ) -> Option<Kept> {
         let held = Candidate { facts: held, trust: ours };
-        kept(&held, &Candidate { facts: other, trust: theirs }, NOW)
+        kept(&held, &Candidate { facts: other, trust: theirs }, Timestamp::from_secs(1_000_000))
     }
 
     #[test]

@@ -225,7 +225,7 @@ fn what_is_no_chain_or_no_key_is_refused_with_its_own_reason() {
         (b"\xff\xfe-\0".to_vec(), ChainError::Utf16),
         (vec![b'x'; TEXT_MAX + 1], ChainError::TextTooLarge),
         (format!("{good}{torn}").into(), ChainError::NoX509 { number: 3, of: 3 }),
-        (good[..good.len() - 40].into(), unread("2 has no end")),
+        (good.as_bytes()[..good.len() - 40].to_vec(), unread("2 has no end")),
         (good.replace("MII", "M=I").into(), unread("1 is not base64")),
     ] {
         assert_eq!(read_chain(&text).unwrap_err(), error);

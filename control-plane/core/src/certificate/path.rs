@@ -14,26 +14,15 @@ pub(super) fn leaf(
     der: &[&CertificateDer<'static>],
     keys: &[PrivateKey],
 ) -> usize {
-    let keyed = || {
-        let fits =
-            |der: &&CertificateDer<'_>| keys.iter().any(|key| signature::is_key_of(key, der));
-        der.iter().position(|der| fits(der))
+    let is_keyed =
+        |der: &&CertificateDer<'_>| keys.iter().any(|key| signature::is_key_of(key, der));
+    let issued_none = |one: &X509Certificate<'_>| {
+        let mut others = parsed.iter().filter(|other| other.as_raw() != one.as_raw());
+        !others.any(|other| other.issuer().as_raw() == one.subject().as_raw())
     };
-    let end = || {
-        parsed.iter().position(|one| {
-            let issued = parsed.iter().any(|other| {
-                !is_same(one, other) && other.issuer().as_raw() == one.subject().as_raw()
-            });
-            !one.is_ca() && !issued
-        })
-    };
-    let last = || {
-        parsed.iter().position(|one| {
-            !parsed.iter().any(|other| {
-                !is_same(one, other) && other.issuer().as_raw() == one.subject().as_raw()
-            })
-        })
-    };
+    let keyed = || der.iter().position(is_keyed);
+    let end = || parsed.iter().position(|one| !one.is_ca() && issued_none(one));
+    let last = || parsed.iter().position(issued_none);
     keyed().or_else(end).or_else(last).unwrap_or_default()
 }
 
@@ -84,8 +73,4 @@ pub(super) fn from(
 
 fn is_self_issued(one: &X509Certificate<'_>) -> bool {
     one.subject().as_raw() == one.issuer().as_raw()
-}
-
-fn is_same(one: &X509Certificate<'_>, other: &X509Certificate<'_>) -> bool {
-    one.as_raw() == other.as_raw()
 }

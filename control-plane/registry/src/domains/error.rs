@@ -29,12 +29,24 @@ pub enum RegistryError {
     /// It is parked.
     #[error("{0} is parked: register it again, or force the renewal")]
     Parked(DomainName),
+    /// The caller believes that it is another tenant's than it is.
+    #[error("{domain} is not that tenant's{}", whose(tenant))]
+    OtherTenant {
+        /// The domain.
+        domain: DomainName,
+        /// Whose it is; empty for nobody's.
+        tenant: String,
+    },
     /// Others kept writing the record.
     #[error("the record of {0} is being changed by others; try again")]
     Contended(DomainName),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+fn whose(tenant: &str) -> String {
+    if tenant.is_empty() { " but nobody's".to_owned() } else { format!(" but of {tenant:?}") }
 }
 
 fn due(renew_at: Option<Timestamp>) -> String {

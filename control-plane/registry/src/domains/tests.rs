@@ -281,3 +281,35 @@ async fn a_removal_is_told_from_the_store_and_the_domain_is_gone_for_everyone_el
     let again = registry.put(&domain, tenant("u")).await.unwrap();
     assert!(again.created && again.record.outbox.len() == 1, "{again:?}");
 }
+
+#[tokio::test]
+async fn a_domain_that_moves_gets_a_certificate_whose_key_its_former_tenant_has_not() {
+    let world = world(false);
+    let domain = name("a.example.com");
+    let imported = |record: &mut DomainRecord| {
+        let source = CertificateSource::Imported;
+        record.certificate = Some(CertificateFacts { source, renew_at: None, ..certificate(1) });
+    };
+    world.registry.put(&domain, tenant("t1")).await.unwrap();
+    world.edit(&domain, imported).await;
+    let terms = |if_tenant, keep_certificate| Terms { if_tenant, keep_certificate };
+    let raced = world.registry.put_on(&domain, tenant("t3"), terms(Some("t2"), false)).await;
+    assert!(matches!(raced, Err(RegistryError::OtherTenant { .. })), "{raced:?}");
+    let kept = world.registry.put_on(&domain, tenant("t2"), terms(Some("t1"), true)).await;
+    assert_eq!(kept.unwrap().record.work, Work::Idle, "its caller takes that upon itself");
+    let moved = world.registry.put(&domain, tenant("t3")).await.unwrap().record;
+    assert!(matches!(moved.work, Work::Wanted { .. }), "{:?}", moved.work);
+    assert!(moved.certificate.is_some(), "served until another one is there");
+    let events = world.registry.events(&domain, 1).await.unwrap();
+    assert_eq!(events[0].detail, "moved from tenant \"t2\" to tenant \"t3\"");
+
+    // What was issued here is nobody else's, and a first tenant takes it from nobody.
+    let ours = name("b.example.com");
+    world.registry.put(&ours, Registration::default()).await.unwrap();
+    world.edit(&ours, imported).await;
+    let first = world.registry.put_on(&ours, tenant("t1"), terms(Some(""), false)).await.unwrap();
+    assert_eq!(first.record.work, Work::Idle);
+    world.edit(&ours, |record| record.certificate = Some(certificate(9_000))).await;
+    let moved = world.registry.put(&ours, tenant("t2")).await.unwrap().record;
+    assert_eq!(moved.work, Work::Idle);
+}

@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod accounts;
 #[cfg(test)]
+mod agreement;
+#[cfg(test)]
 mod browser;
 #[cfg(test)]
 mod checks;

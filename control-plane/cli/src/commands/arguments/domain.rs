@@ -56,6 +56,13 @@ pub(in crate::commands) struct Add {
     pub(in crate::commands) names: Names,
     #[command(flatten)]
     pub(in crate::commands) registration: Registration,
+    /// Only domains that are this tenant's now; with an empty text only nobody's.
+    #[arg(long, value_name = "TENANT")]
+    pub(in crate::commands) if_tenant: Option<String>,
+    /// A certificate that a domain's former tenant brought along stays when the domain moves to
+    /// another; the former tenant has its key.
+    #[arg(long)]
+    pub(in crate::commands) keep_certificate: bool,
 }
 
 #[derive(Debug, Args)]

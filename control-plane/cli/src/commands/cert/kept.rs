@@ -224,7 +224,7 @@ fn acme_sh(root: &Path, file: &Path) -> Result<Found, Failed> {
 /// A value of a file of shell variables.
 pub(super) fn setting(text: &str, name: &str) -> Option<String> {
     let lines = text.lines().filter_map(|line| line.split_once('='));
-    let value = lines.filter(|(key, _)| key.trim() == name).map(|(_, value)| value).last()?;
+    let value = lines.filter(|(key, _)| key.trim() == name).map(|(_, value)| value).next_back()?;
     let value = value.trim().trim_matches(['\'', '"']);
     (!value.is_empty()).then(|| value.to_owned())
 }
@@ -322,5 +322,34 @@ mod tests {
             assert_eq!(*found.key, *key, "the same key in one form");
         }
         assert!(find(CertSource::Certbot, path).is_empty(), "nothing is no failure");
+    }
+
+    #[test]
+    fn accounts_of_acme_sh_and_lego_are_found_and_certbots_however_deep() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        let write = |name: &str, text: &str| {
+            let file = path.join(name);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, text).unwrap();
+        };
+        let (key, _) = rsa();
+        let account = "https://acme.zerossl.com/v2/DV90/account/7";
+        write("ca/acme.zerossl.com/v2/DV90/account.key", &key);
+        write("ca/acme.zerossl.com/v2/DV90/ca.conf", &format!("ACCOUNT_URL='{account}'\n"));
+        write("accounts/acme.zerossl.com/a@example.com/keys/a@example.com.key", &key);
+        let told = serde_json::json!({"email": "a@example.com", "registration": {"uri": account}});
+        write("accounts/acme.zerossl.com/a@example.com/account.json", &told.to_string());
+        for from in [CertSource::AcmeSh, CertSource::Lego] {
+            let mut found = find(from, path);
+            assert_eq!(found.len(), 1, "{from:?}");
+            let found = found.remove(0).unwrap_or_else(|failed| panic!("{failed}"));
+            assert_eq!(found.url.as_deref(), Some(account));
+            assert!(found.directory.is("https://acme.zerossl.com/v2/DV90"), "{from:?}");
+            assert_eq!(*found.key, *key);
+        }
+        write("accounts/acme.zerossl.com/v2/DV90/0123abcd/private_key.json", "{}");
+        let deep = find(CertSource::Certbot, path);
+        assert_eq!(deep.len(), 1, "odd, and not overlooked");
     }
 }
