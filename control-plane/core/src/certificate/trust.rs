@@ -19,12 +19,11 @@ pub enum Trust {
 }
 
 /// What names of CAs contain that are not meant for visitors: the staging environment of Let's
-/// Encrypt now and before 2021, Pebble, the local CAs of Caddy, mkcert and minica, and what
+/// Encrypt now and before 2021, the local CAs of Caddy, mkcert and minica, and what
 /// Traefik makes up.
-const NOBODYS: [&str; 9] = [
+const NOBODYS: [&str; 8] = [
     "staging",
     "fake le ",
-    "pebble",
     "local authority",
     "mkcert",
     "minica",
