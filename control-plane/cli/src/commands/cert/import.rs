@@ -55,8 +55,8 @@ pub(super) async fn run(client: &AdminClient, output: &mut Output, asked: &CertI
     for left in &plan.left {
         told.left(output, left)?;
     }
-    for name in &plan.missing {
-        told.missing(output, name)?;
+    for (name, there) in &plan.missing {
+        told.missing(output, name, there)?;
     }
     told.end(output)
 }
@@ -184,10 +184,10 @@ impl Told {
         Ok(())
     }
 
-    fn missing(&mut self, output: &mut Output, name: &str) -> Outcome {
+    fn missing(&mut self, output: &mut Output, name: &str, there: &str) -> Outcome {
         self.code = worst(self.code, NOT_FOUND);
         self.not_found += 1;
-        self.say(output, "-", name, "not_found", "no certificate that was found covers it")
+        self.say(output, "-", name, "not_found", there)
     }
 
     fn say(

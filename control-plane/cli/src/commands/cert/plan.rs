@@ -8,6 +8,10 @@ use sealwax_protocol::DomainName;
 
 use super::bundle::Bundle;
 
+/// Names stand at most in the subject.
+const NO_NAMES: &str = "it has no DNS name in its subject alternative names, and clients do not \
+                        read the common name";
+
 /// What to do with what was found.
 #[derive(Default)]
 pub(super) struct Plan {
@@ -15,8 +19,8 @@ pub(super) struct Plan {
     pub(super) bring: BTreeMap<DomainName, usize>,
     /// What is left, and why.
     pub(super) left: Vec<Left>,
-    /// Names that were asked for and that no certificate has.
-    pub(super) missing: Vec<String>,
+    /// Names that were asked for and that no certificate has, and what is there instead.
+    pub(super) missing: Vec<(String, String)>,
 }
 
 /// A name of a certificate that is not brought.
@@ -36,6 +40,8 @@ impl Plan {
             let names = if asked.is_empty() { bundle.names() } else { fitting(bundle, asked) };
             if asked.is_empty() {
                 plan.leave_wildcards(bundle, names.is_empty());
+            } else if bundle.facts.sans.is_empty() {
+                plan.leave(bundle, "-", NO_NAMES.to_owned(), true);
             }
             for name in names {
                 plan.weigh(bundles, index, name, now);
@@ -44,7 +50,14 @@ impl Plan {
         let seen = |name: &DomainName| {
             plan.bring.contains_key(name) || plan.left.iter().any(|left| left.name == name.as_str())
         };
-        plan.missing = asked.iter().filter(|name| !seen(name)).map(ToString::to_string).collect();
+        let missing = asked.iter().filter(|name| !seen(name));
+        let there = match bundles {
+            [one] if !one.facts.sans.is_empty() => {
+                format!("the certificate covers {}", one.facts.sans.join(", "))
+            }
+            _ => "no certificate that was found covers it".to_owned(),
+        };
+        plan.missing = missing.map(|name| (name.to_string(), there.clone())).collect();
         plan
     }
 
@@ -56,8 +69,7 @@ impl Plan {
         }
         if only && bundle.wildcards().is_empty() {
             let why = if bundle.facts.sans.is_empty() {
-                "it has no DNS name in its subject alternative names, and clients do not read the \
-                 common name"
+                NO_NAMES
             } else {
                 "none of its names can be registered"
             };

@@ -245,6 +245,7 @@ async fn an_import_that_does_nothing_says_so() {
     let (code, lines) = import(&world, &["boht.example.com", "--chain", &combined]).await;
     let expected = [("not_found", "boht.example.com")];
     assert_eq!((code, results(&lines).as_slice()), (NOT_FOUND, expected.as_slice()));
+    assert_eq!(lines[0]["why"], "the certificate covers both.example.com, *.both.example.com");
     let (code, lines) = import(&world, &["x.both.example.com", "--chain", &combined]).await;
     let expected = [("imported", "x.both.example.com")];
     assert_eq!((code, results(&lines).as_slice()), (DONE, expected.as_slice()), "by the wildcard");
