@@ -279,5 +279,4 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-#[path = "certificate_tests.rs"]
 mod tests;

@@ -146,5 +146,4 @@ fn arranged(blocks: &Blocks, keys: &[PrivateKey]) -> Result<Read, ChainError> {
 }
 
 #[cfg(test)]
-#[path = "material_tests.rs"]
 mod tests;
