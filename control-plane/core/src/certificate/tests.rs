@@ -105,3 +105,40 @@ fn junk_is_refused_without_a_panic() {
 fn private_copy(key: &PrivateKey) -> PrivateKey {
     PrivateKey::new(Zeroizing::new(key.expose().to_vec()))
 }
+
+/// A leaf bent in one way.
+fn bent(bend: impl FnOnce(&mut CertificateParams)) -> Made {
+    let ca = issuer();
+    let pair = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["a.example.com".to_owned()]).unwrap();
+    bend(&mut params);
+    let leaf = params.signed_by(&pair, &ca).unwrap();
+    let chain = Chain::from_pem(format!("{}{}", leaf.pem(), ca.pem())).unwrap();
+    Made { chain, key: private(&pair) }
+}
+
+#[test]
+fn what_envoy_does_not_load_or_no_client_takes_is_refused_with_its_own_reason() {
+    use rcgen::{CustomExtension, ExtendedKeyUsagePurpose as Purpose, KeyUsagePurpose as Usage};
+    let refused = |made: &Made| check(made, "a.example.com", 1_700_000_000).unwrap_err();
+    let usages = |usages: &[Usage]| bent(|params| params.key_usages = usages.to_vec());
+    let purposes = |for_what: Purpose| bent(|params| params.extended_key_usages = vec![for_what]);
+    assert_eq!(refused(&usages(&[Usage::KeyEncipherment])), ChainError::KeyUsage);
+    assert_eq!(refused(&usages(&[Usage::KeyAgreement])), ChainError::KeyUsage);
+    assert_eq!(refused(&purposes(Purpose::ClientAuth)), ChainError::Purpose);
+    let staple = bent(|params| {
+        // RFC 7633: a sequence of the one feature status_request.
+        let feature = CustomExtension::from_oid_content(
+            &[1, 3, 6, 1, 5, 5, 7, 1, 24],
+            vec![0x30, 3, 2, 1, 5],
+        );
+        params.custom_extensions.push(feature);
+    });
+    assert_eq!(refused(&staple), ChainError::MustStaple);
+    assert_eq!(refused(&bent(|params| params.subject_alt_names.clear())), ChainError::NoNames);
+    for good in
+        [usages(&[Usage::DigitalSignature]), purposes(Purpose::ServerAuth), purposes(Purpose::Any)]
+    {
+        check(&good, "a.example.com", 1_700_000_000).unwrap();
+    }
+}
