@@ -31,8 +31,9 @@ use self::tokens::Tokens;
 /// that had five certificates in a week, counted with a clock that is a day off.
 const PATIENCE: Span = HOUR.scale(60, 1);
 
-/// The longest a write takes that others come before, again and again.
-const WRITE: Span = Span::from_secs(20);
+/// The longest a write takes that others come before, again and again, and one of whose answers was
+/// held back (`Strike::Hold`, four minutes at most) on the way.
+const WRITE: Span = Span::from_secs(260);
 
 /// How long what a storm did to a run can show.
 pub(crate) const RUN: Span = Span::from_secs(900);

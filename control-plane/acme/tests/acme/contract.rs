@@ -36,7 +36,7 @@ contract! {
         Demands { reuse_authorizations: true, ..Demands::default() };
     a_wrong_answer_fails_the_order_with_its_cause: Demands::default();
     a_renewal_replaces_and_a_second_one_does_without: Demands::default();
-    a_profile_is_honoured_and_an_unknown_one_is_a_setting_to_repair: Demands::default();
+    a_profile_is_honoured_and_an_unknown_one_is_told_from_a_closed_account: Demands::default();
     an_external_account_binding_is_needed_and_checked:
         Demands { external_account: true, ..Demands::default() };
     an_account_gets_another_key_and_goes_on_with_its_orders: Demands::default();
@@ -173,7 +173,7 @@ async fn a_renewal_replaces_and_a_second_one_does_without(ca: Ca) {
     issue(&issuer, &ca.responder, &request).await;
 }
 
-async fn a_profile_is_honoured_and_an_unknown_one_is_a_setting_to_repair(ca: Ca) {
+async fn a_profile_is_honoured_and_an_unknown_one_is_told_from_a_closed_account(ca: Ca) {
     let mut settings = ca.settings();
     settings.profile = Some(SHORT_PROFILE.to_owned());
     let issuer = ca.issuer_with(settings, &AccountStore::shared());
@@ -189,7 +189,7 @@ async fn a_profile_is_honoured_and_an_unknown_one_is_a_setting_to_repair(ca: Ca)
     );
     request.profile = Some("no-such-profile".to_owned());
     let refused = issuer.place_order(&request).await;
-    assert!(is_misconfigured(&refused), "{refused:?}");
+    assert!(matches!(refused, Err(IssueError::ProfileRefused { .. })), "{refused:?}");
 }
 
 async fn an_external_account_binding_is_needed_and_checked(ca: Ca) {
